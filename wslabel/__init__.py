@@ -1,0 +1,1 @@
+"""wslabel: from unlabeled images and a few labeling functions to a trained classifier."""

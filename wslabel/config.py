@@ -1,0 +1,188 @@
+"""YAML to typed settings, strictly; and fingerprints, the names of what settings make.
+
+Relative paths in a project file are relative to the folder of that file.
+"""
+
+import hashlib
+import json
+from collections.abc import Hashable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from wslabel.errors import ConfigError, nearest
+from wslabel.settings import FEATURE_KINDS, Categories, Classifier, Project
+
+
+def fingerprint(*parts: object) -> str:
+    """Hash what determines a table into twelve hexadecimal digits.
+
+    >>> fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+    True
+    """
+    text = json.dumps(parts, sort_keys=True, default=_plain, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+def is_remote(uri: str) -> bool:
+    """Tell a uri with a scheme from a path."""
+    return "://" in uri
+
+
+def load(path: str | Path) -> Project:
+    """Read a project file and refuse, before any work, what cannot be.
+
+    Raises:
+        ConfigError: one sentence per problem: file, key, what was found, nearest valid choice.
+    """
+    file = Path(path)
+    raw = _read(file)
+    for name, feature in (raw.get("features") or {}).items():
+        if isinstance(feature, dict) and "kind" not in feature:
+            feature["kind"] = name if name in FEATURE_KINDS else None
+    try:
+        project = Project.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_sentences(file, raw, error))) from None
+    return _resolve(file, project)
+
+
+class _Strict(yaml.SafeLoader):
+    """YAML without silent surprises: a key written twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                line = key_node.start_mark.line + 1
+                raise yaml.MarkedYAMLError(problem=f"line {line}: key '{key}' is written twice")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        siblings = [p.name for p in file.parent.glob("*.y*ml")]
+        raise ConfigError(f"{file}: there is no such project file; {nearest(file.name, siblings)}")
+    try:
+        raw = yaml.load(file.read_text(encoding="utf-8"), _Strict)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{file}: this is no valid YAML: {reason}") from None
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{file}: expected keys and values, found {type(raw).__name__}")
+    if "features" in raw and not isinstance(raw["features"], dict):
+        raise ConfigError(f"{file}: features: expected features by name")
+    raw["features"] = {
+        name: {} if feature is None else feature
+        for name, feature in (raw.get("features") or {}).items()
+    }
+    return raw
+
+
+def _sentences(file: Path, raw: dict[str, Any], error: ValidationError) -> Iterator[str]:
+    for problem in error.errors(include_url=False):
+        key = _key(raw, problem["loc"])
+        text = problem["msg"]
+        if problem["type"] == "missing":
+            text = "this key is missing"
+        elif problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
+            text = _choice(problem)
+        elif problem["type"] != "refused":
+            text = f"{text[0].lower()}{text[1:]}, found {_short(problem['input'])}"
+        yield f"{file}: {key}{': ' if key else ''}{text}"
+
+
+def _choice(problem: Any) -> str:
+    context = problem["ctx"]
+    key = context["discriminator"].strip("'")
+    if problem["type"] == "union_tag_not_found":
+        return f"the key '{key}' is missing"
+    valid = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
+    found = context["tag"]
+    choice = "" if found == "None" else f" '{found}'"
+    return f"unknown {key}{choice}; {nearest(found, valid)}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _key(raw: object, loc: tuple[int | str, ...]) -> str:
+    """Spell a location as it stands in the file; pydantic adds the tags of unions to it."""
+    key = ""
+    for index, part in enumerate(loc):
+        is_last = index == len(loc) - 1
+        if isinstance(raw, list) and isinstance(part, int) and part < len(raw):
+            raw, key = raw[part], f"{key}[{part}]"
+        elif isinstance(raw, dict) and (part in raw or is_last):
+            raw, key = raw.get(part), f"{key}.{part}" if key else str(part)
+    return key
+
+
+def _resolve(file: Path, project: Project) -> Project:
+    """Make the paths of a project absolute and see that what it names is there."""
+    base = file.resolve().parent
+
+    def place(path: str) -> str:
+        return path if is_remote(path) else str((base / path).resolve())
+
+    def existing(key: str, path: str) -> str:
+        full = place(path)
+        if not is_remote(full) and not Path(full).exists():
+            choices = [p.name for p in Path(full).parent.glob("*")]
+            raise ConfigError(
+                f"{file}: {key}: there is no file '{full}'; {nearest(Path(full).name, choices)}"
+            )
+        return full
+
+    images = project.images.model_copy(update={"path": existing("images.path", project.images.path)})
+    features = {
+        name: _resolve_feature(f"features.{name}", feature, existing)
+        for name, feature in project.features.items()
+    }
+    votes = [
+        vote.model_copy(update={"word_vectors": existing(f"{vote.name}.word_vectors", vote.word_vectors)})
+        if vote.kind == "category"
+        else vote
+        for vote in project.labeling_functions
+    ]
+    training = project.training
+    if training is not None and training.weights is not None and training.weights != "DEFAULT":
+        weights = existing("training.weights", training.weights)
+        training = training.model_copy(update={"weights": weights})
+    return project.model_copy(
+        update={
+            "workspace": place(project.workspace),
+            "images": images,
+            "features": features,
+            "labeling_functions": votes,
+            "training": training,
+            "folder": str(base),
+        }
+    )
+
+
+def _resolve_feature(key: str, feature: Any, existing: Any) -> Any:
+    update: dict[str, object] = {}
+    if feature.kind == "classifier" and feature.weights != "DEFAULT":
+        update["weights"] = existing(f"{key}.weights", feature.weights)
+    if feature.kind == "clip":
+        for name in ("model", "weights"):
+            value = getattr(feature, name)
+            if "/" in value or value.endswith((".json", ".pt", ".safetensors")):
+                update[name] = existing(f"{key}.{name}", value)
+    if isinstance(feature, Classifier) and isinstance(feature.categories, Categories):
+        names = existing(f"{key}.categories.file", feature.categories.file)
+        update["categories"] = feature.categories.model_copy(update={"file": names})
+    return feature.model_copy(update=update)

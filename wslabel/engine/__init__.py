@@ -1,0 +1,1 @@
+"""Run a step over shards or groups on a Ray cluster; the door to Ray Data."""

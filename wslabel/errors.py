@@ -1,0 +1,71 @@
+"""The tree of errors.
+
+WslabelError                    everything below; the command line prints its one sentence and ends
+├── ConfigError                 the project file: key, found, expected, nearest choice
+├── SourceError                 the images that a source should list
+├── WeightsError                a model file that is absent, changed, or does not fit its network
+├── LabelingFunctionError       a labeling function raised or returned something else than votes
+├── StorageError                a place that cannot be read or written
+│   └── TransientStorageError   throttling, resets, time-outs: worth another try
+├── ClusterTooSmall             the cluster can never run this job
+├── TooManyErrors               too large a share of the images failed
+└── WorkLeft                    some shards could not be finished; running again takes them up
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class WslabelError(Exception):
+    """What went wrong, in one sentence that names the place and the next step."""
+
+
+class ConfigError(WslabelError, ValueError):
+    """The project file asks for something that cannot be."""
+
+
+class SourceError(WslabelError, ValueError):
+    """A source cannot list its images."""
+
+
+class WeightsError(WslabelError, ValueError):
+    """A model file is absent, changed or of another network."""
+
+
+class LabelingFunctionError(WslabelError):
+    """A labeling function failed; a failure is never a vote."""
+
+
+class StorageError(WslabelError, OSError):
+    """A place cannot be read or written."""
+
+
+class TransientStorageError(StorageError):
+    """A place did not answer properly this time."""
+
+
+class ClusterTooSmall(WslabelError):
+    """The cluster lacks what the job needs, now and later."""
+
+
+class TooManyErrors(WslabelError):
+    """Too large a share of the images failed."""
+
+
+class WorkLeft(WslabelError):
+    """Some shards stayed uncommitted; the next run takes them up."""
+
+
+def nearest(word: object, choices: Iterable[object]) -> str:
+    """Say which valid choice lies nearest to a word, or list them all.
+
+    >>> nearest("epoch", ["epochs", "seed"])
+    "did you mean 'epochs'?"
+    >>> nearest("x", ["epochs", "seed"])
+    "valid: 'epochs', 'seed'"
+    """
+    names = sorted(str(choice) for choice in choices)
+    close = difflib.get_close_matches(str(word), names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return "valid: " + ", ".join(f"'{name}'" for name in names) if names else "none is valid here"

@@ -1,0 +1,1 @@
+"""Read images, write features: what one extractor saw in each image, once and forever."""

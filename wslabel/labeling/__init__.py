@@ -1,0 +1,1 @@
+"""Read features, write votes: one integer column per labeling function."""

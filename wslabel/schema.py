@@ -1,0 +1,99 @@
+"""The columns of every table: the nouns of the system.
+
+Row i of shard s is the same image in every table. Types are plain Arrow, so that any Parquet
+reader opens them. Column names of ours that metadata must not take are in `RESERVED`.
+"""
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+ABSTAIN = -1
+"""The vote of a labeling function that has no opinion."""
+
+SPLITS = ("train", "val", "test")
+
+IMAGE_ID = pa.field("image_id", pa.string(), nullable=False)
+ERROR = pa.field("error", pa.string())
+"""Null, or the kind of error that keeps an image from ever having this feature."""
+
+ERROR_KINDS = {
+    "missing": "there is no object at the uri",
+    "denied": "the object may not be read",
+    "not_an_image": "the bytes are no image that can be decoded",
+    "too_large": "the image has more pixels than features.max_pixels allows",
+    "crashed": "decoding the image killed its process",
+}
+
+IMAGES = pa.schema(
+    [
+        IMAGE_ID,
+        pa.field("uri", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("truth", pa.string()),
+    ]
+)
+"""The manifest, before its metadata columns; `truth` is a class name or null."""
+
+TRUTH = "truth"
+RESERVED = frozenset(IMAGES.names) | {"error"}
+
+COLOR = pa.schema(
+    [
+        pa.field("mean_red", pa.float64()),
+        pa.field("mean_green", pa.float64()),
+        pa.field("mean_blue", pa.float64()),
+        pa.field("pixels_red", pa.int32()),
+        pa.field("pixels_green", pa.int32()),
+        pa.field("pixels_blue", pa.int32()),
+    ]
+)
+"""Mean of each channel in 0..255, and in how many pixels each channel is the highest."""
+
+THUMBNAIL = pa.schema([pa.field("jpeg", pa.binary())])
+
+
+def classifier(top_k: int, embedding_dim: int | None) -> pa.Schema:
+    """Columns of a classifier: ids and probabilities of the top categories, pooled embedding."""
+    fields = []
+    if top_k:
+        fields.append(pa.field("category_ids", pa.list_(pa.int16(), top_k)))
+        fields.append(pa.field("category_probabilities", pa.list_(pa.float32(), top_k)))
+    if embedding_dim:
+        fields.append(embedding(embedding_dim))
+    return pa.schema(fields)
+
+
+def embedding(dim: int) -> pa.Field:
+    """Column of one vector per image, stored as float16."""
+    return pa.field("embedding", pa.list_(pa.float16(), dim))
+
+
+def feature_table(columns: pa.Schema) -> pa.Schema:
+    """Frame the columns of one extractor as a table of their own."""
+    return pa.schema([IMAGE_ID, *columns, ERROR])
+
+
+def votes(names: Iterable[str]) -> pa.Schema:
+    """One integer column per labeling function: a class id or ABSTAIN."""
+    return pa.schema([IMAGE_ID, *(pa.field(name, pa.int8(), nullable=False) for name in names)])
+
+
+def labels(num_classes: int) -> pa.Schema:
+    """Soft and hard label of the label model and, beside it, of the majority vote."""
+    soft = pa.list_(pa.float32(), num_classes)
+    return pa.schema(
+        [
+            IMAGE_ID,
+            pa.field("probabilities", soft),
+            pa.field("label", pa.int16()),
+            pa.field("majority_probabilities", soft),
+            pa.field("majority_label", pa.int16()),
+        ]
+    )
+
+
+def predictions(num_classes: int) -> pa.Schema:
+    """What a trained network says; null where its input is missing."""
+    soft = pa.list_(pa.float32(), num_classes)
+    return pa.schema([IMAGE_ID, pa.field("probabilities", soft), pa.field("label", pa.int16())])

@@ -1,0 +1,1 @@
+"""Tables of shards, committed by their files; the door to disk and S3."""

@@ -1,0 +1,255 @@
+"""One root, a local folder or `s3://bucket/prefix`: read, list, and create files that appear whole.
+
+Reading and listing go through pyarrow's filesystems. Creating goes through a hard link on disk and
+one conditional PutObject on S3, so a file appears complete or not at all and is never rewritten.
+pyarrow's S3 stream is not used for writing: it has no "only if absent", and closing it after an
+exception would commit a truncated object.
+"""
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import botocore.exceptions
+import pyarrow as pa
+import pyarrow.fs as pafs
+import s3fs
+
+from wslabel.errors import StorageError, TransientStorageError
+from wslabel.settings import S3
+
+STAGING = ".staging"
+STALE_AFTER_S = 3600.0
+RETRIES = 5
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file under a root: path relative to what was listed, size in bytes, time of change."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+def endpoint_of(s3: S3) -> str | None:
+    """Name the endpoint of the settings or of AWS's own environment variables."""
+    return (
+        s3.endpoint
+        or os.environ.get("AWS_ENDPOINT_URL_S3")
+        or os.environ.get("AWS_ENDPOINT_URL")
+        or None
+    )
+
+
+def region_of(s3: S3) -> str | None:
+    """Name the region of the settings or of AWS's own environment variables."""
+    return s3.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
+
+
+def s3_reader(s3: S3) -> pafs.S3FileSystem:
+    """Open S3 for reading and listing; retries of single requests are the SDK's."""
+    options: dict[str, Any] = {"anonymous": s3.anonymous}
+    if endpoint := endpoint_of(s3):
+        scheme, _, host = endpoint.rpartition("://")
+        options |= {"scheme": scheme or "https", "endpoint_override": host}
+    if region := region_of(s3) or ("us-east-1" if endpoint else None):
+        options["region"] = region
+    retry = pafs.AwsStandardS3RetryStrategy(max_attempts=RETRIES)
+    return pafs.S3FileSystem(retry_strategy=retry, **options)
+
+
+def is_permanent(error: OSError) -> bool:
+    """Tell whether trying again cannot help: no such thing, or no right to it."""
+    permanent = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+    return isinstance(error, permanent) or "ACCESS_DENIED" in str(error)
+
+
+def retrying(action: Callable[[], T], what: str, *, attempts: int = RETRIES) -> T:
+    """Do something again, with backoff, while storage fails transiently.
+
+    Raises:
+        TransientStorageError: storage failed `attempts` times.
+        OSError: what `is_permanent` says cannot be helped.
+    """
+    for attempt in range(attempts):
+        try:
+            return action()
+        except OSError as error:
+            if is_permanent(error) or isinstance(error, StorageError):
+                raise
+            last = error
+        if attempt + 1 < attempts:
+            time.sleep(0.1 * 2**attempt)
+    reason = " ".join(str(last).split())[:300]
+    raise TransientStorageError(f"{what}: storage failed {attempts} times: {reason}")
+
+
+class Location:
+    """A workspace's root."""
+
+    def __init__(self, root: str, s3: S3 | None = None) -> None:
+        """Open a root; nothing is read or written yet."""
+        self.root = root.rstrip("/")
+        self.s3 = s3 or S3()
+        self.is_s3 = root.startswith("s3://")
+        self._base = self.root.removeprefix("s3://")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to workers as settings; connections are opened where they are used."""
+        return Location, (self.root, self.s3)
+
+    @cached_property
+    def _reader(self) -> pafs.FileSystem:
+        return s3_reader(self.s3) if self.is_s3 else pafs.LocalFileSystem()
+
+    @cached_property
+    def _writer(self) -> s3fs.S3FileSystem:
+        options: Mapping[str, Any] = {"region_name": region_of(self.s3)}
+        return s3fs.S3FileSystem(
+            anon=self.s3.anonymous,
+            endpoint_url=endpoint_of(self.s3),
+            client_kwargs={k: v for k, v in options.items() if v},
+            config_kwargs={"retries": {"max_attempts": RETRIES, "mode": "standard"}},
+            skip_instance_cache=True,
+        )
+
+    def _full(self, path: str) -> str:
+        return f"{self._base}/{path}" if path else self._base
+
+    def uri(self, path: str) -> str:
+        """Spell a file's full address."""
+        return f"{self.root}/{path}"
+
+    def read(self, path: str) -> pa.Buffer:
+        """Read a whole file.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+        """
+
+        def attempt() -> pa.Buffer:
+            if not self.is_s3:
+                return pa.memory_map(self._full(path)).read_buffer()
+            with self._reader.open_input_file(self._full(path)) as stream:
+                return stream.read_buffer()
+
+        return retrying(attempt, self.uri(path))
+
+    def open(self, path: str) -> pa.NativeFile:
+        """Open a file for reading parts of it."""
+        return retrying(lambda: self._reader.open_input_file(self._full(path)), self.uri(path))
+
+    def list(self, folder: str, *, recursive: bool = False) -> list[Entry]:
+        """List the files of a folder, sorted by path; a folder that is not there is empty."""
+        base = self._full(folder)
+        selector = pafs.FileSelector(base, recursive=recursive, allow_not_found=True)
+        infos = retrying(lambda: self._reader.get_file_info(selector), self.uri(folder))
+        prefix = len(base) + 1
+        return sorted(
+            (
+                Entry(info.path[prefix:], info.size, info.mtime_ns or 0)
+                for info in infos
+                if info.type == pafs.FileType.File
+            ),
+            key=lambda entry: entry.path,
+        )
+
+    def folders(self, folder: str) -> list[str]:
+        """List the names of the folders in a folder, sorted."""
+        selector = pafs.FileSelector(self._full(folder), allow_not_found=True)
+        infos = retrying(lambda: self._reader.get_file_info(selector), self.uri(folder))
+        return sorted(i.base_name for i in infos if i.type == pafs.FileType.Directory)
+
+    def exists(self, path: str) -> bool:
+        """Tell whether a file is there."""
+        info = retrying(lambda: self._reader.get_file_info(self._full(path)), self.uri(path))
+        return bool(info.type == pafs.FileType.File)
+
+    def create(self, path: str, data: pa.Buffer | bytes) -> bool:
+        """Make a file appear whole, unless it is there already.
+
+        Returns:
+            False where another writer was first; its file stays.
+        """
+        create = self._create_s3 if self.is_s3 else self._create_local
+        return retrying(lambda: create(path, memoryview(data)), self.uri(path))
+
+    def _create_s3(self, path: str, data: memoryview) -> bool:
+        try:
+            # botocore wants bytes; a conditional put leaves an object that is there alone.
+            self._writer.pipe_file(self._full(path), bytes(data), mode="create")
+        except FileExistsError:
+            return False
+        except botocore.exceptions.ClientError as error:
+            return self._lost_race(error)
+        except OSError as error:
+            if isinstance(error.__cause__, botocore.exceptions.ClientError):
+                return self._lost_race(error.__cause__)
+            raise
+        return True
+
+    def _lost_race(self, error: botocore.exceptions.ClientError) -> bool:
+        code = error.response["Error"]["Code"]
+        if code in ("PreconditionFailed", "ConditionalRequestConflict", "412", "409"):
+            return False
+        raise OSError(str(error)) from error
+
+    def _create_local(self, path: str, data: memoryview) -> bool:
+        final = Path(self._full(path))
+        staging = Path(self._base, STAGING)
+        for folder in (staging, final.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        draft = staging / uuid.uuid4().hex
+        try:
+            with draft.open("wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            return _link(draft, final)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def delete(self, path: str) -> None:
+        """Remove a file; one that is gone already is no error."""
+        try:
+            self._reader.delete_file(self._full(path))
+        except FileNotFoundError:
+            return
+
+    def sweep(self) -> None:
+        """Remove drafts that a killed writer left behind, once they are surely nobody's."""
+        if self.is_s3:
+            return
+        limit = time.time() - STALE_AFTER_S
+        for draft in Path(self._base, STAGING).glob("*"):
+            if draft.stat().st_mtime < limit:
+                draft.unlink(missing_ok=True)
+
+    def read_many(self, paths: list[str], read: Callable[[str], T], *, threads: int = 8) -> list[T]:
+        """Read several files at once, in the order asked for."""
+        if not self.is_s3 or len(paths) < 2:
+            return [read(path) for path in paths]
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(read, paths))
+
+
+def _link(draft: Path, final: Path) -> bool:
+    """Give a finished draft its name; unlike a rename, a link never replaces a file."""
+    try:
+        os.link(draft, final)
+    except FileExistsError:
+        return False
+    descriptor = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return True

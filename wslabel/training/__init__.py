@@ -1,0 +1,1 @@
+"""Read inputs and labels, write a model and its predictions; the door to Ray Train."""
