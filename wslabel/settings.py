@@ -128,11 +128,12 @@ class Thumbnail(Settings):
 
 
 class Preprocess(Settings):
-    """Resize the shorter side, crop the center, then (pixel / 255 - mean) / std."""
+    """Resize the shorter side (or squash), crop the center, then (pixel / 255 - mean) / std."""
 
     resize: int = Field(256, ge=1)
+    mode: Literal["shortest", "squash"] = "shortest"
     crop: int = Field(224, ge=1)
-    interpolation: Literal["bilinear", "bicubic", "lanczos", "nearest"] = "bilinear"
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 

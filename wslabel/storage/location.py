@@ -147,7 +147,7 @@ class Location:
         """Open a file for reading parts of it."""
         return retrying(lambda: self._reader.open_input_file(self._full(path)), self.uri(path))
 
-    def list(self, folder: str, *, recursive: bool = False) -> list[Entry]:
+    def files(self, folder: str, *, recursive: bool = False) -> list[Entry]:
         """List the files of a folder, sorted by path; a folder that is not there is empty."""
         base = self._full(folder)
         selector = pafs.FileSelector(base, recursive=recursive, allow_not_found=True)

@@ -1,0 +1,69 @@
+"""How a job is spread over a cluster: a pure function of what the cluster has."""
+
+from dataclasses import dataclass
+
+from wslabel.engine.cluster import Resources
+from wslabel.errors import ClusterTooSmall
+from wslabel.settings import Engine
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Pools of actors; all of them together fit the cluster, so none waits for another.
+
+    Without a pool to prepare, an actor does both halves of its items itself: on CPUs this spares
+    the way through the object store and keeps every core busy whichever half is slower.
+    """
+
+    actors: int
+    cpus_per_actor: float = 1.0
+    gpus_per_actor: float = 0.0
+    preparers: int = 0
+
+
+def plan(resources: Resources, engine: Engine, *, num_items: int, uses_gpu: bool) -> Plan:
+    """Plan the pools for a job.
+
+    Args:
+        resources: of the whole cluster.
+        engine: what the project file fixes.
+        num_items: shards or groups to do; no pool is larger.
+        uses_gpu: whether the job would run on a GPU where there is one.
+
+    Raises:
+        ClusterTooSmall: the cluster can never run it; says what is missing.
+    """
+    gpus = engine.gpus_per_actor
+    if gpus is None:
+        gpus = 1.0 if uses_gpu and resources.gpus > 0 else 0.0
+    if uses_gpu and gpus > 0:
+        return _with_gpus(resources, engine, gpus, num_items)
+    cpus = engine.cpus_per_actor or min(1.0, resources.cpus)
+    fitting = int(resources.cpus / cpus) if cpus else 0
+    actors = engine.actors or max(1, fitting)
+    if actors > fitting:
+        raise ClusterTooSmall(
+            f"engine: {actors} actors of {cpus:g} CPUs need {actors * cpus:g} CPUs, "
+            f"the cluster has {resources.cpus:g}; set engine.actors to {max(1, fitting)} or less"
+        )
+    return Plan(min(actors, max(1, num_items)), cpus)
+
+
+def _with_gpus(resources: Resources, engine: Engine, gpus: float, num_items: int) -> Plan:
+    fitting = int(resources.gpus / gpus) if gpus <= 1 else int(resources.gpus // gpus)
+    actors = engine.actors or fitting
+    if not actors or actors > fitting:
+        raise ClusterTooSmall(
+            f"engine: {max(actors, 1)} actors of {gpus:g} GPUs need {max(actors, 1) * gpus:g} "
+            f"GPUs, the cluster has {resources.gpus:g}"
+        )
+    actors = min(actors, max(1, num_items))
+    # At least one CPU stays for decoding; actors feed a GPU and need little of their own.
+    cpus = engine.cpus_per_actor or min(1.0, max(0.0, resources.cpus - 1) / actors / 2)
+    preparers = int(resources.cpus - actors * cpus)
+    if preparers < 1:
+        raise ClusterTooSmall(
+            f"engine: {actors} GPU actors of {cpus:g} CPUs leave none of the cluster's "
+            f"{resources.cpus:g} CPUs for decoding; lower engine.cpus_per_actor"
+        )
+    return Plan(actors, cpus, gpus, min(preparers, max(1, num_items)))

@@ -1,0 +1,177 @@
+"""Stream items through pools of actors; the door to Ray Data."""
+
+import logging
+import pickle
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import ray
+import ray.data
+
+from wslabel.engine.plan import Plan
+from wslabel.engine.work import MakeStep, Receipt, Step
+from wslabel.errors import TransientStorageError, WslabelError
+
+ISOLATE_AFTER = 1
+"""How many times an item may kill its process before it is taken apart in processes of its own."""
+
+T = TypeVar("T")
+Batch = dict[str, np.ndarray]
+
+
+class _Attempts:
+    """Counts how often each item was begun: more than once means that a process died on it."""
+
+    def __init__(self) -> None:
+        self._begun: Counter[int] = Counter()
+
+    def begin(self, item: int) -> int:
+        """Note one more attempt and tell how many there were before."""
+        self._begun[item] += 1
+        return self._begun[item] - 1
+
+
+class _Worker:
+    """An actor's hold on a step: makes it once, and turns what goes wrong into receipts."""
+
+    def __init__(self, make: MakeStep, attempts: Any) -> None:
+        self._attempts = attempts
+        self._failure: WslabelError | None = None
+        self._step: Step | None = None
+        try:
+            self._step = make()
+        except WslabelError as error:
+            self._failure = error
+
+    def _guarded(self, item: Any, action: Callable[[Step], T]) -> T | Receipt:
+        if self._step is None:
+            return Receipt(item.key, failure=self._failure)
+        try:
+            return action(self._step)
+        except TransientStorageError as error:
+            return Receipt(item.key, left=str(error))
+        except WslabelError as error:
+            return Receipt(item.key, failure=error)
+
+    def _prepare(self, item: Any) -> Any:
+        before = ray.get(self._attempts.begin.remote(item.key))
+        isolated = before >= ISOLATE_AFTER
+        return self._guarded(item, lambda step: step.prepare(item, isolated=isolated))
+
+    def _finish(self, item: Any, prepared: Any) -> Receipt:
+        if isinstance(prepared, Receipt):
+            return prepared
+        return self._guarded(item, lambda step: step.finish(item, prepared))
+
+
+class _Both(_Worker):
+    """Both halves in one process."""
+
+    def __call__(self, batch: Batch) -> Batch:
+        item = pickle.loads(batch["item"][0])
+        receipt = self._finish(item, self._prepare(item))
+        return {"receipt": _cell(pickle.dumps(receipt))}
+
+
+class _Preparer(_Worker):
+    """The CPU half; its arrays travel as they are, everything else pickled beside them."""
+
+    def __call__(self, batch: Batch) -> Batch:
+        prepared = self._prepare(pickle.loads(batch["item"][0]))
+        buffers: list[pickle.PickleBuffer] = []
+        head = pickle.dumps(prepared, protocol=5, buffer_callback=buffers.append)
+        flat = [np.frombuffer(buffer, np.uint8) for buffer in buffers]
+        sizes = pickle.dumps([len(part) for part in flat])
+        joined = np.concatenate(flat) if flat else np.zeros(1, np.uint8)
+        return {
+            "item": batch["item"],
+            "head": _cell(head),
+            "sizes": _cell(sizes),
+            "payload": joined[None],
+        }
+
+
+class _Finisher(_Worker):
+    """The model half."""
+
+    def __call__(self, batch: Batch) -> Batch:
+        ends = np.cumsum(pickle.loads(batch["sizes"][0])).astype(int)
+        payload = np.asarray(batch["payload"][0])
+        parts = [part for part in np.split(payload, ends)[: len(ends)]]
+        prepared = pickle.loads(batch["head"][0], buffers=parts)
+        receipt = self._finish(pickle.loads(batch["item"][0]), prepared)
+        return {"receipt": _cell(pickle.dumps(receipt))}
+
+
+def _cell(value: bytes) -> np.ndarray:
+    column = np.empty(1, object)
+    column[0] = value
+    return column
+
+
+def run(make: MakeStep, items: Sequence[Any], plan: Plan) -> Iterator[Receipt]:
+    """Run a step over items; receipts come in the order in which items are finished.
+
+    Every item travels as one row in a block of its own, so that Ray Data can neither cut nor merge
+    items.
+
+    Args:
+        make: makes the step in a worker.
+        items: picklable, each with an integer `key`.
+        plan: the pools.
+
+    Raises:
+        WslabelError: an item's failure stops the job.
+    """
+    _be_quiet()
+    attempts = ray.remote(num_cpus=0)(_Attempts).remote()
+    rows = [{"item": pickle.dumps(item)} for item in items]
+    data = ray.data.from_items(rows, override_num_blocks=len(rows))
+    common = {"batch_size": 1, "fn_constructor_args": (make, attempts)}
+    if plan.preparers:
+        data = data.map_batches(_Preparer, compute=_pool(plan.preparers), num_cpus=1, **common)
+    worker = _Finisher if plan.preparers else _Both
+    data = data.map_batches(
+        worker,
+        compute=_pool(plan.actors),
+        num_cpus=plan.cpus_per_actor,
+        num_gpus=plan.gpus_per_actor or None,
+        **common,
+    )
+    for row in data.iter_rows():
+        receipt: Receipt = pickle.loads(row["receipt"])
+        if receipt.failure is not None:
+            raise receipt.failure
+        yield receipt
+
+
+def once(action: Callable[[], T], plan: Plan) -> T:
+    """Call a function once with the resources of one actor, and wait for its result."""
+    task = ray.remote(
+        num_cpus=plan.cpus_per_actor, num_gpus=plan.gpus_per_actor, max_retries=0
+    )(_call)
+    result = ray.get(task.remote(action))
+    if isinstance(result, WslabelError):
+        raise result
+    return result  # type: ignore[no-any-return]
+
+
+def _call(action: Callable[[], T]) -> T | WslabelError:
+    try:
+        return action()
+    except WslabelError as error:
+        return error
+
+
+def _pool(size: int) -> ray.data.ActorPoolStrategy:
+    return ray.data.ActorPoolStrategy(size=size)
+
+
+def _be_quiet() -> None:
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.target_max_block_size = None
+    logging.getLogger("ray.data").setLevel(logging.ERROR)

@@ -1,0 +1,44 @@
+"""What the engine runs: items through a step, each giving a receipt."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from wslabel.errors import WslabelError
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of one item.
+
+    Attributes:
+        item: its key, a shard or a group.
+        num_images: that it covers.
+        errors: images that failed, by kind.
+        left: why the item stayed uncommitted, where storage failed transiently.
+        failure: what must stop the job.
+        result: what the step found, where it is to find something.
+    """
+
+    item: int
+    num_images: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+    left: str | None = None
+    failure: WslabelError | None = None
+    result: Any = None
+
+
+class Step(Protocol):
+    """Both halves of what is done to one item; workers make it once and use it again and again."""
+
+    def prepare(self, item: Any, *, isolated: bool) -> Any:
+        """Do the CPU half; `isolated` where the item has killed its process before."""
+        ...
+
+    def finish(self, item: Any, prepared: Any) -> Receipt:
+        """Do the rest and commit."""
+        ...
+
+
+MakeStep = Callable[[], Step]
+"""Picklable; called in the worker, where models are loaded."""

@@ -1,0 +1,123 @@
+"""CLIP feature: an open_clip model's image embedding; and the vectors of prompts."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+
+from wslabel.errors import WeightsError, nearest
+from wslabel.features.card import Card
+from wslabel.features.network import Network
+from wslabel.settings import Clip, Preprocess
+
+VERSION = 1
+
+
+def default_weights(settings: Clip) -> Path:
+    """Fetch the weights that open_clip knows under a tag.
+
+    Raises:
+        WeightsError: there are none, or they cannot be fetched.
+    """
+    tags = open_clip.list_pretrained_tags_by_model(settings.model)
+    if settings.weights not in tags:
+        raise WeightsError(
+            f"{settings.model}: no weights '{settings.weights}'; {nearest(settings.weights, tags)}"
+        )
+    config = open_clip.get_pretrained_cfg(settings.model, settings.weights)
+    try:
+        return Path(open_clip.download_pretrained(config))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise WeightsError(
+            f"{settings.model}: weights '{settings.weights}' cannot be fetched ({error})"
+        ) from None
+
+
+def _name(settings: Clip) -> str:
+    """Make a model config of one's own known to open_clip under the name of its file."""
+    if not settings.model.endswith(".json"):
+        names = open_clip.list_models()
+        if settings.model not in names:
+            raise WeightsError(
+                f"open_clip has no model '{settings.model}'; {nearest(settings.model, names)}"
+            )
+        return settings.model
+    path = Path(settings.model)
+    keys = json.loads(path.read_text(encoding="utf-8"))
+    for key in ("embed_dim", "vision_cfg", "text_cfg"):
+        if key not in keys:
+            raise WeightsError(f"{path}: an open_clip model config needs '{key}'")
+    open_clip.add_model_config(path)
+    return path.stem
+
+
+def _create(settings: Clip, weights: Path) -> torch.nn.Module:
+    # Without a checkpoint open_clip only warns and returns random weights: always give a path.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    try:
+        model: torch.nn.Module = open_clip.create_model(_name(settings), pretrained=str(weights))
+    except (RuntimeError, KeyError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise WeightsError(f"{weights}: does not fit {settings.model}: {reason}") from None
+    return model.eval()
+
+
+def describe(settings: Clip, weights: Path) -> Card:
+    """Load the model once and read its preprocessing.
+
+    Raises:
+        WeightsError: the checkpoint does not fit the model.
+    """
+    model = _create(settings, weights)
+    own: dict[str, Any] = open_clip.get_model_preprocess_cfg(model)
+    size = own["size"] if isinstance(own["size"], int) else own["size"][0]
+    how = Preprocess(
+        resize=size,
+        mode="squash" if own.get("resize_mode") == "squash" else "shortest",
+        crop=size,
+        interpolation="bilinear" if own.get("interpolation") == "bilinear" else "bicubic",
+        mean=own.get("mean") or open_clip.OPENAI_DATASET_MEAN,
+        std=own.get("std") or open_clip.OPENAI_DATASET_STD,
+    )
+    with torch.inference_mode():
+        dim = model.encode_image(torch.zeros(1, 3, size, size)).shape[1]
+    return Card(how, (), dim)
+
+
+def prompt_vectors(settings: Clip, weights: Path, texts: Sequence[str]) -> np.ndarray:
+    """Embed prompts with the text tower; L2-normalized float32 [num_texts, dim]."""
+    model = _create(settings, weights)
+    tokens = open_clip.get_tokenizer(_name(settings))(list(texts))
+    with torch.inference_mode():
+        vectors = model.encode_text(tokens, normalize=True)
+    return np.asarray(vectors.float().cpu().numpy())
+
+
+class _ImageTower(torch.nn.Module):
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self._visual = model.visual
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.normalize(self._visual(images).float(), dim=-1)
+
+
+class Model:
+    """The model half of the feature: uint8 images to columns."""
+
+    def __init__(self, settings: Clip, card: Card, weights: Path, precision: str) -> None:
+        tower = _ImageTower(_create(settings, weights))
+        self._network = Network(tower, card.preprocess, precision)
+
+    def __call__(self, images_NHW3: np.ndarray) -> dict[str, np.ndarray]:
+        """Give the embedding column for one mini-batch."""
+        return {"embedding": self.outputs(images_NHW3).astype(np.float16)}
+
+    def outputs(self, images_NHW3: np.ndarray) -> np.ndarray:
+        """Give what precisions are compared by: the embedding in float32."""
+        return np.asarray(self._network(images_NHW3).cpu().numpy())

@@ -1,0 +1,58 @@
+"""Bytes to an upright RGB image, or the named reason why there is none."""
+
+import io
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from wslabel.errors import WslabelError
+
+GRAY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
+
+# What Pillow's plugins let through for damaged files, beside their own OSError.
+DAMAGE = (
+    OSError, SyntaxError, ValueError, ArithmeticError, LookupError, EOFError,
+    TypeError, AttributeError, struct.error, zlib.error,
+)  # fmt: skip
+
+
+class Undecodable(WslabelError):
+    """Bytes that are no image for us; `kind` is one of schema.ERROR_KINDS."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(f"{kind}: {detail}")
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An image at full size: uint8 pixels_HW3, and whether it was stored without colors."""
+
+    pixels_HW3: np.ndarray
+    is_gray: bool
+
+
+def decode(data: bytes, max_pixels: int) -> Decoded:
+    """Decode the first frame of an image, upright as its EXIF orientation says.
+
+    Raises:
+        Undecodable: `not_an_image` or `too_large`.
+    """
+    with warnings.catch_warnings():
+        # Pillow warns about odd metadata and large sizes; the size is judged right here.
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                if image.width * image.height > max_pixels:
+                    raise Undecodable("too_large", f"{image.width} x {image.height} pixels")
+                is_gray = image.mode in GRAY_MODES
+                upright = ImageOps.exif_transpose(image)
+                return Decoded(np.asarray(upright.convert("RGB")), is_gray)
+        except Image.DecompressionBombError as error:
+            raise Undecodable("too_large", str(error)) from None
+        except DAMAGE as error:
+            raise Undecodable("not_an_image", f"{type(error).__name__}: {error}") from None

@@ -1,0 +1,55 @@
+"""A uri to bytes: from disk, S3, or whatever else fsspec can open."""
+
+from pathlib import Path
+
+import fsspec
+import pyarrow.fs as pafs
+
+from wslabel.errors import WslabelError
+from wslabel.settings import S3
+from wslabel.storage.location import is_permanent, retrying, s3_reader
+
+
+class Unfetchable(WslabelError):
+    """An image that can never be fetched; `kind` is one of schema.ERROR_KINDS."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(f"{kind}: {detail}")
+        self.kind = kind
+
+
+class Fetcher:
+    """Fetches whole objects; safe to share between threads."""
+
+    def __init__(self, s3: S3) -> None:
+        """Connect when the first S3 uri comes."""
+        self._s3 = s3
+        self._reader: pafs.S3FileSystem | None = None
+
+    def __call__(self, uri: str) -> bytes:
+        """Fetch one object.
+
+        Raises:
+            Unfetchable: it is missing or may not be read.
+            TransientStorageError: storage failed again and again.
+        """
+        try:
+            return retrying(lambda: self._fetch(uri), uri)
+        except OSError as error:
+            if not is_permanent(error):
+                raise
+            kind = "denied" if _is_denied(error) else "missing"
+            raise Unfetchable(kind, uri) from None
+
+    def _fetch(self, uri: str) -> bytes:
+        if uri.startswith("s3://"):
+            self._reader = self._reader or s3_reader(self._s3)
+            with self._reader.open_input_file(uri.removeprefix("s3://")) as stream:
+                return bytes(stream.read())
+        if "://" in uri:
+            return bytes(fsspec.open(uri).fs.cat_file(uri))
+        return Path(uri).read_bytes()
+
+
+def _is_denied(error: OSError) -> bool:
+    return isinstance(error, PermissionError) or "ACCESS_DENIED" in str(error)

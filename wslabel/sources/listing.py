@@ -1,0 +1,49 @@
+"""What a source lists: one row per image, before shards and splits are drawn."""
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from wslabel.errors import SourceError
+from wslabel.schema import SPLITS
+
+LISTING = pa.schema(
+    [("image_id", pa.string()), ("uri", pa.string()), ("split", pa.string()), ("truth", pa.string())]
+)
+"""`split` is null where it is still to be drawn; `truth` is a class name or null."""
+
+
+def class_of(names: Mapping[str, str | list[str]]) -> dict[str, str]:
+    """Invert `classes:` of a source: the source's own name to the project's class.
+
+    >>> class_of({"sea": ["coast", "beach"]})
+    {'coast': 'sea', 'beach': 'sea'}
+    """
+    return {
+        own: name
+        for name, owns in names.items()
+        for own in ([owns] if isinstance(owns, str) else owns)
+    }
+
+
+def check(listing: pa.Table, where: str) -> pa.Table:
+    """Refuse a listing in which a row has no id or uri, an id twice, or a split that is none.
+
+    Raises:
+        SourceError: the first such row.
+    """
+    for column in ("image_id", "uri"):
+        if listing.column(column).null_count:
+            row = pc.index(pc.is_null(listing.column(column)), True).as_py()  # noqa: FBT003 - Arrow's signature
+            raise SourceError(f"{where}: row {row} (from 0) has no {column}")
+    ids = listing.column("image_id")
+    if pc.count_distinct(ids).as_py() != len(ids):
+        counts = pc.value_counts(ids)
+        twice = pc.filter(counts.field("values"), pc.greater(counts.field("counts"), 1))[0]
+        raise SourceError(f"{where}: image_id '{twice}' stands more than once; ids must be unique")
+    splits = listing.column("split").drop_null()
+    wrong = pc.filter(splits, pc.invert(pc.is_in(splits, pa.array(SPLITS))))
+    if len(wrong):
+        raise SourceError(f"{where}: split '{wrong[0]}' is none of {', '.join(SPLITS)}")
+    return listing

@@ -1,0 +1,62 @@
+"""Table source: a CSV or Parquet file with one uri per row, and columns that travel along."""
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from wslabel.errors import SourceError, nearest
+from wslabel.settings import S3, TableSource
+from wslabel.sources.listing import LISTING, check, class_of
+from wslabel.storage.location import Location
+
+
+def read(settings: TableSource, s3: S3) -> pa.Table:
+    """List the images of a table; uris without a scheme are relative to the table's folder.
+
+    Raises:
+        SourceError: a column is not there, or a row cannot be an image.
+    """
+    table = _parse(settings.path, s3)
+    where = settings.path
+
+    def column(name: str | None) -> pa.ChunkedArray:
+        if name is None:
+            return pa.chunked_array([pa.nulls(table.num_rows, pa.string())])
+        if name not in table.column_names:
+            choice = nearest(name, table.column_names)
+            raise SourceError(f"{where}: there is no column '{name}'; {choice}")
+        return table.column(name).cast(pa.string())
+
+    uris = column(settings.uri)
+    folder = where.rpartition("/")[0]
+    absolute = pa.array([_absolute(uri, folder) for uri in uris.to_pylist()], pa.string())
+    ids = column(settings.image_id) if settings.image_id else uris
+    truth = _truth(settings, column(settings.truth))
+    listing = pa.table([ids, absolute, column(settings.split_column), truth], schema=LISTING)
+    for name in settings.metadata:
+        column(name)
+        listing = listing.append_column(name, table.column(name))
+    return check(listing, where)
+
+
+def _parse(path: str, s3: S3) -> pa.Table:
+    parent, _, name = path.rpartition("/")
+    stream = pa.BufferReader(Location(parent, s3).read(name))
+    try:
+        return pq.read_table(stream) if name.endswith(".parquet") else pacsv.read_csv(stream)
+    except pa.ArrowInvalid as error:
+        reason = " ".join(str(error).split())
+        raise SourceError(f"{path}: expected CSV or Parquet: {reason}") from None
+
+
+def _absolute(uri: str | None, folder: str) -> str | None:
+    if uri is None or "://" in uri or uri.startswith("/"):
+        return uri
+    return f"{folder}/{uri}"
+
+
+def _truth(settings: TableSource, own: pa.ChunkedArray) -> pa.Array:
+    if settings.classes is None:
+        return own.combine_chunks()
+    classes = class_of(settings.classes)
+    return pa.array([classes.get(name) for name in own.to_pylist()], pa.string())

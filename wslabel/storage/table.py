@@ -1,0 +1,127 @@
+"""Tables of shards: the file is the commit.
+
+A shard table has one file per shard, `00017.parquet`; a shard whose failed images were taken up
+again has a newer generation, `00017.1.parquet`. A group table has one file per group of 64 shards,
+`00000-00063.parquet`, with one row group per shard; a short hash follows the range where a shard
+of it is of a newer generation. So the name of a group's file follows from what it is made of.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from wslabel.storage.location import Location
+
+GROUP_SIZE = 64
+SHARD_FILE = re.compile(r"(\d{5,})(?:\.(\d+))?\.parquet")
+GROUP_FILE = re.compile(r"(\d{5,})-(\d{5,})(?:\.([0-9a-f]{8}))?\.parquet")
+
+Generations = Mapping[int, int]
+"""The newest committed generation of each shard."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Up to 64 neighboring shards, and the name of the file that holds what derives from them."""
+
+    shards: tuple[int, ...]
+    name: str
+
+
+def shard_name(shard: int, generation: int = 0) -> str:
+    """Name the file of a shard.
+
+    >>> shard_name(17), shard_name(17, 1)
+    ('00017.parquet', '00017.1.parquet')
+    """
+    return f"{shard:05d}.parquet" if not generation else f"{shard:05d}.{generation}.parquet"
+
+
+def groups(shards: Iterable[int], inputs: Sequence[Generations] = ()) -> list[Group]:
+    """Cut shards into groups and name each by its range and the generations of its inputs.
+
+    >>> [g.name for g in groups(range(65))]
+    ['00000-00063.parquet', '00064-00064.parquet']
+    """
+    members: dict[int, list[int]] = {}
+    for shard in sorted(shards):
+        members.setdefault(shard // GROUP_SIZE, []).append(shard)
+    return [Group(tuple(m), _group_name(m, inputs)) for m in members.values()]
+
+
+def _group_name(members: Sequence[int], inputs: Sequence[Generations]) -> str:
+    generations = [[known.get(shard, 0) for shard in members] for known in inputs]
+    tag = ""
+    if any(any(row) for row in generations):
+        tag = "." + hashlib.blake2b(repr(generations).encode(), digest_size=4).hexdigest()
+    return f"{members[0]:05d}-{members[-1]:05d}{tag}.parquet"
+
+
+def serialize(tables: Sequence[pa.Table], *, plain: bool) -> pa.Buffer:
+    """Turn tables into one Parquet file in memory, one row group each.
+
+    Args:
+        tables: what to write; all of one schema.
+        plain: no dictionary and no compression, which reads embeddings four times faster.
+    """
+    sink = pa.BufferOutputStream()
+    options = {"use_dictionary": False, "compression": "none"} if plain else {"compression": "zstd"}
+    with pq.ParquetWriter(sink, tables[0].schema, **options) as writer:
+        for table in tables:
+            writer.write_table(table, row_group_size=max(1, table.num_rows))
+    return sink.getvalue()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A folder of a workspace that holds one table."""
+
+    location: Location
+    folder: str
+    plain: bool = True
+
+    def path(self, name: str) -> str:
+        """Spell the path of one of its files."""
+        return f"{self.folder}/{name}"
+
+    def generations(self) -> dict[int, int]:
+        """List the shards that are committed, each with its newest generation."""
+        newest: dict[int, int] = {}
+        for name in self.names():
+            if match := SHARD_FILE.fullmatch(name):
+                shard, generation = int(match[1]), int(match[2] or 0)
+                newest[shard] = max(generation, newest.get(shard, 0))
+        return newest
+
+    def names(self) -> list[str]:
+        """List the names of its committed files."""
+        return [entry.path for entry in self.location.files(self.folder)]
+
+    def read(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read some or all columns of one file."""
+        buffer = self.location.read(self.path(name))
+        return pq.ParquetFile(pa.BufferReader(buffer)).read(columns=columns, use_threads=False)
+
+    def commit(self, name: str, tables: Sequence[pa.Table]) -> bool:
+        """Make a file of this table appear, unless another writer made it first."""
+        return self.location.create(self.path(name), serialize(tables, plain=self.plain))
+
+    def supersede(self, current: Iterable[str]) -> None:
+        """Remove the files whose shards also stand in one of the current files."""
+        keep = set(current)
+        covered = {shard for name in keep for shard in _shards_of(name)}
+        for name in self.names():
+            if name not in keep and covered.issuperset(_shards_of(name)):
+                self.location.delete(self.path(name))
+
+
+def _shards_of(name: str) -> range:
+    if match := SHARD_FILE.fullmatch(name):
+        return range(int(match[1]), int(match[1]) + 1)
+    if match := GROUP_FILE.fullmatch(name):
+        return range(int(match[1]), int(match[2]) + 1)
+    return range(0)
