@@ -1,6 +1,6 @@
 """Between Arrow columns and numpy arrays, nulls included."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -64,3 +64,9 @@ def _from_lists(column: pa.Array) -> np.ndarray:
     missing = np.nan if np.issubdtype(values.dtype, np.floating) else -1
     values[np.asarray(column.is_null())] = missing
     return values
+
+
+def batches(values: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Cut an array into mini-batches along its first axis."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

@@ -52,6 +52,9 @@ COLOR = pa.schema(
 
 THUMBNAIL = pa.schema([pa.field("jpeg", pa.binary())])
 
+FEATURE_VERSIONS = {"color": 1, "thumbnail": 1, "classifier": 1, "clip": 1}
+"""To be raised when an extractor comes to write other values for the same settings."""
+
 
 def classifier(top_k: int, embedding_dim: int | None) -> pa.Schema:
     """Columns of a classifier: ids and probabilities of the top categories, pooled embedding."""

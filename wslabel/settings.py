@@ -276,6 +276,14 @@ class PythonVote(LabelingFunction):
     features: list[str] = []
     metadata: list[str] = []
 
+    @field_validator("metadata")
+    @classmethod
+    def _no_truth(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if name in RESERVED:
+                raise refuse(f"a labeling function must not see '{name}'; name metadata columns")
+        return value
+
     @field_validator("function")
     @classmethod
     def _is_import_path(cls, value: str) -> str:

@@ -4,18 +4,23 @@ import logging
 import pickle
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
 from typing import Any, TypeVar
 
 import numpy as np
 import ray
+import ray.cloudpickle
 import ray.data
 
 from wslabel.engine.plan import Plan
-from wslabel.engine.work import MakeStep, Receipt, Step
+from wslabel.engine.work import Receipt, Step
 from wslabel.errors import TransientStorageError, WslabelError
 
 ISOLATE_AFTER = 1
 """How many times an item may kill its process before it is taken apart in processes of its own."""
+
+GIVE_UP_AFTER = 5
+"""How many dead processes it takes until the item itself stops the job."""
 
 T = TypeVar("T")
 Batch = dict[str, np.ndarray]
@@ -34,22 +39,15 @@ class _Attempts:
 
 
 class _Worker:
-    """An actor's hold on a step: makes it once, and turns what goes wrong into receipts."""
+    """An actor's hold on a step; turns what goes wrong into receipts."""
 
-    def __init__(self, make: MakeStep, attempts: Any) -> None:
+    def __init__(self, step: Step, attempts: Any) -> None:
         self._attempts = attempts
-        self._failure: WslabelError | None = None
-        self._step: Step | None = None
-        try:
-            self._step = make()
-        except WslabelError as error:
-            self._failure = error
+        self._step = step
 
-    def _guarded(self, item: Any, action: Callable[[Step], T]) -> T | Receipt:
-        if self._step is None:
-            return Receipt(item.key, failure=self._failure)
+    def _guarded(self, item: Any, action: Callable[[], T]) -> T | Receipt:
         try:
-            return action(self._step)
+            return action()
         except TransientStorageError as error:
             return Receipt(item.key, left=str(error))
         except WslabelError as error:
@@ -57,13 +55,16 @@ class _Worker:
 
     def _prepare(self, item: Any) -> Any:
         before = ray.get(self._attempts.begin.remote(item.key))
+        if before >= GIVE_UP_AFTER:
+            reason = f"item {item.key} killed its process {before} times; is memory too small?"
+            return Receipt(item.key, failure=WslabelError(reason))
         isolated = before >= ISOLATE_AFTER
-        return self._guarded(item, lambda step: step.prepare(item, isolated=isolated))
+        return self._guarded(item, lambda: self._step.prepare(item, isolated=isolated))
 
     def _finish(self, item: Any, prepared: Any) -> Receipt:
         if isinstance(prepared, Receipt):
             return prepared
-        return self._guarded(item, lambda step: step.finish(item, prepared))
+        return self._guarded(item, lambda: self._step.finish(item, prepared))
 
 
 class _Both(_Worker):
@@ -111,14 +112,14 @@ def _cell(value: bytes) -> np.ndarray:
     return column
 
 
-def run(make: MakeStep, items: Sequence[Any], plan: Plan) -> Iterator[Receipt]:
+def run(step: Step, items: Sequence[Any], plan: Plan) -> Iterator[Receipt]:
     """Run a step over items; receipts come in the order in which items are finished.
 
     Every item travels as one row in a block of its own, so that Ray Data can neither cut nor merge
     items.
 
     Args:
-        make: makes the step in a worker.
+        step: what to do to each.
         items: picklable, each with an integer `key`.
         plan: the pools.
 
@@ -129,7 +130,7 @@ def run(make: MakeStep, items: Sequence[Any], plan: Plan) -> Iterator[Receipt]:
     attempts = ray.remote(num_cpus=0)(_Attempts).remote()
     rows = [{"item": pickle.dumps(item)} for item in items]
     data = ray.data.from_items(rows, override_num_blocks=len(rows))
-    common = {"batch_size": 1, "fn_constructor_args": (make, attempts)}
+    common = {"batch_size": 1, "fn_constructor_args": (step, attempts)}
     if plan.preparers:
         data = data.map_batches(_Preparer, compute=_pool(plan.preparers), num_cpus=1, **common)
     worker = _Finisher if plan.preparers else _Both
@@ -145,6 +146,11 @@ def run(make: MakeStep, items: Sequence[Any], plan: Plan) -> Iterator[Receipt]:
         if receipt.failure is not None:
             raise receipt.failure
         yield receipt
+
+
+def ship(module: ModuleType) -> None:
+    """Let workers get a module of the user's own with what refers to it, not by importing it."""
+    ray.cloudpickle.register_pickle_by_value(module)
 
 
 def once(action: Callable[[], T], plan: Plan) -> T:

@@ -1,6 +1,5 @@
 """What the engine runs: items through a step, each giving a receipt."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -29,7 +28,7 @@ class Receipt:
 
 
 class Step(Protocol):
-    """Both halves of what is done to one item; workers make it once and use it again and again."""
+    """Both halves of what is done to one item; picklable, and loads models where it is used."""
 
     def prepare(self, item: Any, *, isolated: bool) -> Any:
         """Do the CPU half; `isolated` where the item has killed its process before."""
@@ -39,6 +38,3 @@ class Step(Protocol):
         """Do the rest and commit."""
         ...
 
-
-MakeStep = Callable[[], Step]
-"""Picklable; called in the worker, where models are loaded."""

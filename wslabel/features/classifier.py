@@ -13,8 +13,6 @@ from wslabel.features.card import Card
 from wslabel.features.network import Network, load_state
 from wslabel.settings import Categories, Classifier, Preprocess
 
-VERSION = 1
-
 
 def default_weights(settings: Classifier) -> Path:
     """Fetch the pretrained weights that the model's library offers.

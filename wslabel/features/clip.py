@@ -15,8 +15,6 @@ from wslabel.features.card import Card
 from wslabel.features.network import Network
 from wslabel.settings import Clip, Preprocess
 
-VERSION = 1
-
 
 def default_weights(settings: Clip) -> Path:
     """Fetch the weights that open_clip knows under a tag.

@@ -4,19 +4,17 @@ import numpy as np
 
 from wslabel import schema
 from wslabel.features.decode import Decoded
-
-COLUMNS = schema.COLOR
-VERSION = 1
+from wslabel.settings import Color
 
 
-def compute(decoded: Decoded) -> tuple[float | int | None, ...]:
+def compute(decoded: Decoded, _: Color) -> tuple[float | int | None, ...]:
     """Measure an image's colors at full size; nulls for an image stored without colors.
 
     A tie between channels in a pixel goes to the first in the order blue, green, red, as numpy's
     argmax over OpenCV's channel order has it.
     """
     if decoded.is_gray:
-        return (None,) * len(COLUMNS)
+        return (None,) * len(schema.COLOR)
     red, green, blue = (np.ascontiguousarray(c) for c in np.moveaxis(decoded.pixels_HW3, 2, 0))
     num_pixels = red.size
     # Sums of bytes are exact integers, so means that differ stay different as float64.

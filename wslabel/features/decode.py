@@ -4,7 +4,7 @@ import io
 import struct
 import warnings
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -30,10 +30,14 @@ class Undecodable(WslabelError):
 
 @dataclass(frozen=True)
 class Decoded:
-    """An image at full size: uint8 pixels_HW3, and whether it was stored without colors."""
+    """An image at full size: uint8 pixels_HW3, and whether it was stored without colors.
+
+    `resized` keeps what was made of it, so that features of one size share the work.
+    """
 
     pixels_HW3: np.ndarray
     is_gray: bool
+    resized: dict[tuple[int, int, str], np.ndarray] = field(default_factory=dict)
 
 
 def decode(data: bytes, max_pixels: int) -> Decoded:

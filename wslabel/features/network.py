@@ -1,7 +1,7 @@
 """Run a network over uint8 batches, on the device there is, in the precision that was chosen."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
+from wslabel.columns import batches
 from wslabel.errors import WeightsError
 from wslabel.settings import Preprocess
 
@@ -72,6 +73,23 @@ def load_state(module: torch.nn.Module, path: Path, name: str) -> None:
     module.load_state_dict(state)
 
 
+def load_body(module: torch.nn.Module, path: Path, name: str) -> None:
+    """Fill a network from a checkpoint, except its last linear layer, which may be another.
+
+    Raises:
+        WeightsError: any other tensor is missing or of another shape.
+    """
+    head = [n for n, m in module.named_modules() if isinstance(m, torch.nn.Linear)][-1:]
+    state, own = read_state(path), module.state_dict()
+    for key, tensor in own.items():
+        if any(key.startswith(f"{n}.") for n in head):
+            continue
+        if key not in state or state[key].shape != tensor.shape:
+            raise WeightsError(f"{path}: no tensor '{key}' of shape {tuple(tensor.shape)} for {name}")
+        own[key] = state[key]
+    module.load_state_dict(own)
+
+
 class Network:
     """A module that takes normalized images, fed with uint8 batches."""
 
@@ -101,12 +119,6 @@ class Network:
         """Wait until the device has finished."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
-
-
-def batches(images_NHW3: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Cut a shard into mini-batches."""
-    for start in range(0, len(images_NHW3), size):
-        yield images_NHW3[start : start + size]
 
 
 def candidates() -> list[str]:

@@ -106,6 +106,15 @@ class Table:
         buffer = self.location.read(self.path(name))
         return pq.ParquetFile(pa.BufferReader(buffer)).read(columns=columns, use_threads=False)
 
+    def read_row_groups(self, name: str) -> list[pa.Table]:
+        """Read one file as a list of its row groups: of a group's file, its shards."""
+        file = pq.ParquetFile(pa.BufferReader(self.location.read(self.path(name))))
+        return [file.read_row_group(i, use_threads=False) for i in range(file.num_row_groups)]
+
+    def footer(self, name: str) -> pq.FileMetaData:
+        """Read what a file says of itself: rows, columns, null counts."""
+        return pq.read_metadata(self.location.open(self.path(name)))
+
     def commit(self, name: str, tables: Sequence[pa.Table]) -> bool:
         """Make a file of this table appear, unless another writer made it first."""
         return self.location.create(self.path(name), serialize(tables, plain=self.plain))

@@ -1,0 +1,85 @@
+"""Progress of a stage: images per second, time left, failures by kind; quiet in CI."""
+
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from wslabel.engine.work import Receipt
+
+LINE_EVERY_S = 30.0
+
+
+def is_quiet() -> bool:
+    """Tell whether nobody watches: in CI, or where asked for silence."""
+    return bool(os.environ.get("CI") or os.environ.get("WSLABEL_QUIET"))
+
+
+def track(receipts: Iterable[Receipt], stage: str, num_items: int) -> Iterator[Receipt]:
+    """Pass receipts on and show how it goes: a bar on a terminal, a line now and then in a log."""
+    if is_quiet():
+        yield from receipts
+        return
+    with (_bar if sys.stderr.isatty() else _lines)(stage, num_items) as show:
+        start, num_images, errors = time.monotonic(), 0, Counter[str]()
+        for receipt in receipts:
+            num_images += receipt.num_images
+            errors.update(receipt.errors)
+            rate = num_images / max(1e-9, time.monotonic() - start)
+            failed = " ".join(f"{kind} {n}" for kind, n in sorted(errors.items()))
+            show.step(f"{rate:,.1f} images/s {failed}".strip())
+            yield receipt
+
+
+class _Bar:
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress, self._task = progress, task
+
+    def step(self, text: str) -> None:
+        self._progress.update(self._task, advance=1, text=text)
+
+
+class _Lines:
+    def __init__(self, stage: str, num_items: int) -> None:
+        self._stage, self._num_items, self._done = stage, num_items, 0
+        self._start = self._last = time.monotonic()
+
+    def step(self, text: str) -> None:
+        self._done += 1
+        now = time.monotonic()
+        if now - self._last < LINE_EVERY_S and self._done < self._num_items:
+            return
+        self._last = now
+        left = (now - self._start) / self._done * (self._num_items - self._done)
+        text = f"{self._stage}: {self._done}/{self._num_items}, {text}, {left:,.0f} s left"
+        print(text, file=sys.stderr, flush=True)  # noqa: T201 - a log without a terminal
+
+
+@contextmanager
+def _bar(stage: str, num_items: int) -> Iterator[_Bar]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[text]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield _Bar(progress, progress.add_task(stage, total=num_items, text=""))
+
+
+@contextmanager
+def _lines(stage: str, num_items: int) -> Iterator[_Lines]:
+    yield _Lines(stage, num_items)

@@ -1,0 +1,74 @@
+"""Match category names to class words by fastText vectors; the door to fastText.
+
+As in the tutorial that this project starts from: the class of the nearest word wins, by squared
+Euclidean distance between the sentence vector of the category's name and the word's vector.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import fasttext
+import numpy as np
+
+from wslabel.errors import WeightsError
+from wslabel.schema import ABSTAIN
+
+
+@dataclass(frozen=True)
+class CategoryTable:
+    """The vote of every category, and by how much its class leads over the next one."""
+
+    votes_C: np.ndarray
+    margins_C: np.ndarray
+
+
+def load(path: Path) -> fasttext.FastText._FastText:
+    """Load word vectors in fastText's binary format.
+
+    Raises:
+        WeightsError: the file is none.
+    """
+    try:
+        return fasttext.load_model(str(path))
+    except ValueError as error:
+        raise WeightsError(f"{path}: expected fastText's binary format: {error}") from None
+
+
+def match(
+    categories: Sequence[str], words: Mapping[int, Sequence[str]], vectors: fasttext.FastText._FastText
+) -> CategoryTable:
+    """Give each category the class of its nearest word; categories without a known word abstain.
+
+    Args:
+        categories: names in the order of the classifier's outputs.
+        words: of each class id.
+        vectors: loaded fastText vectors; without subwords an unknown word is the zero vector.
+
+    Raises:
+        WeightsError: a class has no word that the vectors know.
+    """
+    names_CD = np.stack([vectors.get_sentence_vector(_plain(name)) for name in categories])
+    distances_CK = np.stack([_nearest(names_CD, w, vectors) for w in words.values()], axis=1)
+    ranked_CK = np.sort(distances_CK, axis=1)
+    votes = np.array(list(words), np.int8)[distances_CK.argmin(axis=1)]
+    known_C = np.abs(names_CD).sum(axis=1) > 0
+    margins = ranked_CK[:, 1] - ranked_CK[:, 0] if len(words) > 1 else np.full(len(votes), np.inf)
+    return CategoryTable(np.where(known_C, votes, np.int8(ABSTAIN)), margins)
+
+
+def _plain(name: str) -> str:
+    """Lower the case and drop punctuation, which word vectors would take for parts of words."""
+    return " ".join(re.findall(r"[^\W_]+", name.lower()))
+
+
+def _nearest(
+    names_CD: np.ndarray, words: Sequence[str], vectors: fasttext.FastText._FastText
+) -> np.ndarray:
+    found = [vectors.get_word_vector(word) for word in words]
+    known = [vector for vector in found if np.any(vector)]
+    if not known:
+        raise WeightsError(f"the word vectors know none of the words {', '.join(words)}")
+    differences = names_CD[:, None, :] - np.stack(known)[None]
+    return np.asarray((differences**2).sum(axis=2).min(axis=1))

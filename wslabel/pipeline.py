@@ -1,0 +1,479 @@
+"""The story: ingest, featurize, vote, label, train, predict, evaluate.
+
+Each stage is a function of a project. It does what is missing and nothing else, so running again
+is resuming, and a stage that finds nothing missing starts no Ray.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial, reduce
+from typing import Any
+
+import pyarrow as pa
+
+from wslabel.engine.cluster import connect
+from wslabel.engine.plan import plan
+from wslabel.engine.progress import track
+from wslabel.engine.run import once, run as run_step
+from wslabel.engine.work import Receipt, Step
+from wslabel.errors import ConfigError, SourceError, WorkLeft, nearest
+from wslabel.label_model.parameters import Parameters
+from wslabel.label_model.summary import merge
+from wslabel.labeling import analysis
+from wslabel.metrics import scores
+from wslabel.settings import Project
+from wslabel.sources import drawing, folder, table
+from wslabel.steps import doors
+from wslabel.steps.evaluate import Evaluate, Files, Findings
+from wslabel.steps.examples import Inputs, TableExamples
+from wslabel.steps.featurize import Featurize, ShardWork, measure
+from wslabel.steps.label import Label, Summarize
+from wslabel.steps.networks import maker
+from wslabel.steps.predict import Predict
+from wslabel.steps.tables import Derived, Tables
+from wslabel.steps.vote import Vote
+from wslabel.storage.table import shard_name
+
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage did.
+
+    Attributes:
+        stage: its name.
+        made: shards, groups or networks made now.
+        total: that there are.
+        num_images: gone through now.
+        errors: images that failed now, by kind.
+        seconds: that it took.
+        report: what it found, of the stages that find something.
+    """
+
+    stage: str
+    made: int = 0
+    total: int = 0
+    num_images: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    report: Any = None
+
+
+def ingest(project: Project) -> Outcome:
+    """Draw shards and splits from the source; images that the manifest has already stay as they are.
+
+    Raises:
+        SourceError: the source cannot be listed.
+        ConfigError: the workspace was drawn in another way.
+    """
+    tables = Tables(project)
+    _refuse_redrawing(tables)
+    settings, s3 = project.images, project.images.s3 or project.s3
+    listing = folder.read(settings, s3) if settings.source == "folder" else table.read(settings, s3)
+    while True:
+        known = [tables.images.read(shard_name(shard)) for shard in tables.shards]
+        new = _draw(project, listing, known)
+        made = _commit_images(tables, new)
+        if made is not None:
+            total = len(tables.shards) + made
+            return Outcome("ingest", made, total, new.num_rows if made else 0)
+        tables = Tables(project)
+
+
+def _refuse_redrawing(tables: Tables) -> None:
+    """Keep what decides split, truth and shard of an image as it was when images were drawn."""
+    exclude = {"path", "s3", "extensions"}
+    now = tables.project.images.model_dump(mode="json", exclude=exclude)
+    was = tables.constants.get_or_make("drawing", lambda: now)
+    for key in sorted(now.keys() | was.keys()):
+        if now.get(key) != was.get(key):
+            raise ConfigError(
+                f"images.{key}: this workspace was drawn with {was.get(key)!r}, "
+                f"found {now.get(key)!r}; put it back or take another workspace"
+            )
+
+
+def _draw(project: Project, listing: pa.Table, known: list[pa.Table]) -> pa.Table:
+    counts: Counter[tuple[str | None, str]] = sum((drawing.count(t) for t in known), Counter())
+    if known:
+        ids = pa.chunked_array([c for t in known for c in t.column("image_id").chunks], pa.string())
+        listing = drawing.unknown(listing, ids)
+    settings = project.images
+    return drawing.draw(listing, settings.split.model_dump(), settings.seed, counts)
+
+
+def _commit_images(tables: Tables, new: pa.Table) -> int | None:
+    """Commit new shards after those there are; None where another driver came in between."""
+    size = tables.project.images.shard_size
+    first = max(tables.shards, default=-1) + 1
+    starts = range(0, new.num_rows, size)
+    for shard, start in enumerate(starts, first):
+        part = new.slice(start, size).combine_chunks()
+        name = shard_name(shard)
+        if not tables.images.commit(name, [part]) and not tables.images.read(name).equals(part):
+            return None
+    return len(starts)
+
+
+def featurize(project: Project, retry: Iterable[str] = ()) -> Outcome:
+    """Run all extractors over the shards that lack them, each image fetched and decoded once.
+
+    Args:
+        project: what to do.
+        retry: error kinds whose images are taken up again, in a new generation of their shards.
+
+    Raises:
+        TooManyErrors: too large a share of the images failed.
+        WorkLeft: storage failed transiently for some shards.
+    """
+    start = time.monotonic()
+    tables = _settle_precisions(_with_images(project))
+    lacking = tables.lacking()
+    works = _with_retries(tables, lacking, frozenset(retry))
+    extractors = tables.extractors.values()
+    uses_gpu = any(e.is_network for e in extractors)
+    receipts = list(_drive(project, "featurize", _featurizer(tables), works, uses_gpu=uses_gpu))
+    return _outcome("featurize", receipts, len(tables.shards), start)
+
+
+def _with_images(project: Project) -> Tables:
+    tables = Tables(project)
+    if not tables.shards:
+        raise SourceError(f"{project.workspace}: no images yet; run wslabel ingest first")
+    return tables
+
+
+def _featurizer(tables: Tables) -> Featurize:
+    project, engine = tables.project, tables.project.engine
+    return Featurize(
+        tables.location,
+        project.images.s3 or project.s3,
+        project.s3,
+        tuple(tables.extractors.values()),
+        engine.fetch_threads,
+        engine.max_pixels,
+        engine.batch_size,
+        engine.max_error_share,
+    )
+
+
+def _settle_precisions(tables: Tables) -> Tables:
+    """Measure each network whose precision is open, once per workspace."""
+    still_open = [e for name, e in tables.extractors.items() if tables.is_open(name)]
+    for extractor in still_open:
+        pools = _pools(tables.project, 1, uses_gpu=True)
+        action = partial(measure, _featurizer(tables), extractor, tables.shards[0])
+        name = f"precision-{extractor.identity}"
+        tables.constants.get_or_make(name, partial(once, action, pools))
+    return Tables(tables.project) if still_open else tables
+
+
+def _with_retries(
+    tables: Tables, lacking: list[ShardWork], kinds: frozenset[str]
+) -> list[ShardWork]:
+    if not kinds:
+        return lacking
+    found: dict[int, dict[str, int | None]] = {w.key: dict(w.lacking) for w in lacking}
+    for name, generations in tables.generations.items():
+        source = tables.extractors[name].table(tables.location)
+        for shard, generation in generations.items():
+            file = shard_name(shard, generation)
+            if _error_count(source.footer(file)) == 0:
+                continue
+            errors = set(source.read(file, ["error"]).column("error").to_pylist())
+            if errors & kinds:
+                found.setdefault(shard, {})[name] = generation
+    return [ShardWork(shard, names, kinds) for shard, names in sorted(found.items())]
+
+
+def _error_count(footer: Any) -> int:
+    index = footer.schema.names.index("error")
+    groups = (footer.row_group(i) for i in range(footer.num_row_groups))
+    return sum(g.num_rows - g.column(index).statistics.null_count for g in groups)
+
+
+def vote(project: Project) -> Outcome:
+    """Let every labeling function vote on every image.
+
+    Raises:
+        LabelingFunctionError: one of them failed.
+    """
+    start = time.monotonic()
+    tables = _with_features(project)
+    _refuse_unknown_metadata(tables)
+    votes = tables.votes
+    folders = {name: tables.extractors[name].folder for name in tables.voting_features}
+    step = Vote(tables.location, tables.court.jury, folders | {"": "images"}, votes.table.folder)
+    receipts = _derive(project, "vote", step, votes)
+    return _outcome("vote", receipts, len(votes.works), start)
+
+
+def _with_features(project: Project) -> Tables:
+    tables = _with_images(project)
+    lacking = tables.lacking()
+    if lacking:
+        raise WorkLeft(f"{len(lacking)} shards lack features; run wslabel featurize first")
+    return tables
+
+
+def _refuse_unknown_metadata(tables: Tables) -> None:
+    names = tables.images.footer(shard_name(tables.shards[0])).schema.to_arrow_schema().names
+    for column in tables.court.jury.reads:
+        if "." not in column and column not in names:
+            raise ConfigError(
+                f"labeling_functions: no metadata column '{column}'; {nearest(column, names)}"
+            )
+
+
+def label(project: Project) -> Outcome:
+    """Fit the label model on the train split and apply it to all images."""
+    start = time.monotonic()
+    tables = _with_features(project)
+    _refuse_missing(tables.votes, "votes", "vote")
+    labels = tables.labels
+    receipts: list[Receipt] = []
+    if labels.missing:
+        parameters = _fitted(tables)
+        num_classes = len(project.classes)
+        folders = tables.votes.table.folder, labels.table.folder
+        step = Label(tables.location, *folders, num_classes, parameters)
+        receipts = _derive(project, "label", step, labels)
+    return _outcome("label", receipts, len(labels.works), start)
+
+
+def _fitted(tables: Tables) -> Parameters | None:
+    settings = tables.project.label_model
+    if settings.kind == "majority":
+        return None
+    num_classes = len(tables.project.classes)
+
+    def fit() -> dict[str, str]:
+        step = Summarize(tables.location, tables.votes.table.folder, num_classes)
+        receipts = _drive(tables.project, "summarize", step, tables.votes.works)
+        summary = reduce(merge, (receipt.result for receipt in receipts))
+        how = settings.model_dump(exclude={"kind"})
+        fitted = doors.room("label_model.snorkel").fit(summary, num_classes=num_classes, **how)
+        return {"parameters": fitted.to_json()}
+
+    found = tables.constants.get_or_make(tables.label_model, fit)
+    return Parameters.from_json(found["parameters"])
+
+
+def train(project: Project) -> Outcome:
+    """Train a network per kind of label, each from a fresh, equally seeded start."""
+    start = time.monotonic()
+    tables = _with_labels(project)
+    if project.training is None:
+        return Outcome("train")
+    missing = [v for v in tables.variants if not tables.location.exists(tables.model(v))]
+    if missing:
+        connect(project.engine)
+        trainer = doors.room("training.trainer")
+        runs = [_training_run(tables, variant) for variant in missing]
+        training = project.training
+        keep = tables.location.create
+        trainer.train(runs, keep, workers=training.workers, use_gpu=training.use_gpu)
+    seconds = time.monotonic() - start
+    return Outcome("train", len(missing), len(tables.variants), seconds=seconds)
+
+
+def _with_labels(project: Project) -> Tables:
+    tables = _with_features(project)
+    if project.labeling_functions:
+        _refuse_missing(tables.labels, "labels", "label")
+    return tables
+
+
+def _training_run(tables: Tables, variant: str) -> Any:
+    training = tables.project.training
+    assert training is not None
+    labels = "original" if training.validate_on == "truth" else "soft"
+    validate = _examples(tables, labels, "val") if training.validate_on else None
+    return doors.room("training.loop").Run(
+        name=tables.model(variant),
+        make=_maker(tables),
+        train=_examples(tables, variant, "train", training.seed),
+        validate=validate,
+        epochs=training.epochs,
+        learning_rate=training.learning_rate,
+        weight_decay=training.weight_decay,
+        seed=training.seed,
+    )
+
+
+def _maker(tables: Tables) -> Callable[[], Any]:
+    training = tables.project.training
+    assert training is not None
+    extractor = tables.extractors[training.feature]
+    return maker(training, extractor, len(tables.project.classes), tables.project.s3)
+
+
+def _inputs(tables: Tables) -> Inputs:
+    training = tables.project.training
+    assert training is not None
+    how = None if training.network == "linear" else training.preprocess
+    return Inputs(tables.location, tables.extractors[training.feature].folder, how)
+
+
+def _examples(tables: Tables, target: str, split: str, seed: int | None = None) -> TableExamples:
+    training = tables.project.training
+    assert training is not None
+    is_weak = target != "original"
+    files = {work.key: work.name for work in tables.labels.works} if is_weak else {}
+    return TableExamples(
+        _inputs(tables),
+        tables.input_works(),
+        target,
+        tables.labels.table.folder if is_weak else None,
+        files,
+        tuple(tables.project.classes),
+        split,
+        training.batch_size,
+        seed,
+    )
+
+
+def predict(project: Project) -> Outcome:
+    """Run every trained network over all images."""
+    start = time.monotonic()
+    tables = _with_labels(project)
+    receipts: list[Receipt] = []
+    total = 0
+    for variant in tables.variants:
+        model = tables.model(variant)
+        if not tables.location.exists(model):
+            raise WorkLeft(f"{model} is missing; run wslabel train first")
+        predictions = tables.predictions(variant)
+        total += len(predictions.works)
+        num_classes, output = len(project.classes), predictions.table.folder
+        inputs, make = _inputs(tables), _maker(tables) if predictions.missing else None
+        step = Predict(tables.location, inputs, model, make, output, num_classes)  # type: ignore[arg-type]
+        receipts += _derive(project, f"predict {variant}", step, predictions, uses_gpu=True)
+    return _outcome("predict", receipts, total, start)
+
+
+def evaluate(project: Project) -> Outcome:
+    """Compare labeling functions, labels and, on the test split, predictions with truth."""
+    start = time.monotonic()
+    tables = _with_labels(project)
+    name = tables.evaluation
+    made = 0
+    if not tables.location.exists(name):
+        works = _evaluation_works(tables)
+        step = Evaluate(tables.location, tuple(project.classes))
+        receipts = _drive(project, "evaluate", step, works)
+        findings: Findings = sum((r.result for r in receipts), Findings())
+        report = _report(project, findings)
+        tables.location.create(name, json.dumps(report, sort_keys=True, indent=1).encode())
+        made = 1
+    report = json.loads(tables.location.read(name).to_pybytes())
+    return Outcome("evaluate", made, 1, seconds=time.monotonic() - start, report=report)
+
+
+def _evaluation_works(tables: Tables) -> list[Files]:
+    derived = [(f"{v}", tables.predictions(v)) for v in tables.variants]
+    for variant, table_ in derived:
+        _refuse_missing(table_, f"predictions of {variant}", "predict")
+    votes = tables.votes if tables.project.labeling_functions else None
+    labels = tables.labels if tables.project.labeling_functions else None
+    whole = (votes.works if votes else None) or (derived[0][1].works if derived else [])
+    return [
+        Files(
+            work.key,
+            work.shards,
+            votes.table.path(votes.works[i].name) if votes else None,
+            labels.table.path(labels.works[i].name) if labels else None,
+            {variant: d.table.path(d.works[i].name) for variant, d in derived},
+        )
+        for i, work in enumerate(whole)
+    ]
+
+
+def _report(project: Project, findings: Findings) -> dict[str, Any]:
+    report: dict[str, Any] = {"classes": project.classes}
+    if findings.counts is not None:
+        names = [settings.name for settings in project.labeling_functions]
+        rows = analysis.table(findings.counts, names, project.classes)
+        report["labeling_functions"] = [asdict(row) for row in rows]
+    for key, quality in findings.quality.items():
+        kind, _, split = key.partition("/")
+        found = asdict(scores(quality.confusion_KK))
+        coverage = found["num_images"] / quality.num_truths if quality.num_truths else None
+        report.setdefault(kind, {})[split] = found | {"coverage": coverage}
+    return report
+
+
+STAGES: tuple[Callable[[Project], Outcome], ...] = (
+    ingest,
+    featurize,
+    vote,
+    label,
+    train,
+    predict,
+    evaluate,
+)
+
+
+def run(project: Project, retry: Iterable[str] = ()) -> Iterator[Outcome]:
+    """Do what is not yet done, in order, and tell about each stage as it ends."""
+    for stage in STAGES:
+        if stage in (vote, label) and not project.labeling_functions:
+            continue
+        if stage in (train, predict) and project.training is None:
+            continue
+        if stage is evaluate and not (project.labeling_functions or project.training):
+            continue
+        yield partial(featurize, retry=retry)(project) if stage is featurize else stage(project)
+
+
+def _refuse_missing(derived: Derived, what: str, command: str) -> None:
+    if derived.missing:
+        raise WorkLeft(
+            f"{len(derived.missing)} of {len(derived.works)} groups of {what} are missing; "
+            f"run wslabel {command} first"
+        )
+
+
+def _derive(
+    project: Project, stage: str, step: Step, derived: Derived, *, uses_gpu: bool = False
+) -> list[Receipt]:
+    """Make the missing groups of a table, then remove those that newer ones stand for."""
+    if not derived.missing:
+        return []
+    receipts = list(_drive(project, stage, step, derived.missing, uses_gpu=uses_gpu))
+    derived.table.supersede(derived.state)
+    return receipts
+
+
+def _pools(project: Project, num_items: int, *, uses_gpu: bool) -> Any:
+    resources = connect(project.engine)
+    return plan(resources, project.engine, num_items=num_items, uses_gpu=uses_gpu)
+
+
+def _drive(
+    project: Project, stage: str, step: Step, works: Sequence[Any], *, uses_gpu: bool = False
+) -> Iterator[Receipt]:
+    """Run a step over works on the cluster; without work nothing is started."""
+    if not works:
+        return
+    pools = _pools(project, len(works), uses_gpu=uses_gpu)
+    left: list[Receipt] = []
+    for receipt in track(run_step(step, works, pools), stage, len(works)):
+        if receipt.left is not None:
+            left.append(receipt)
+        yield receipt
+    if left:
+        raise WorkLeft(
+            f"{stage}: {len(left)} of {len(works)} items stayed uncommitted "
+            f"({left[0].left}); run again to take them up"
+        )
+
+
+def _outcome(stage: str, receipts: Sequence[Receipt], total: int, start: float) -> Outcome:
+    errors = sum((Counter(receipt.errors) for receipt in receipts), Counter[str]())
+    num_images = sum(receipt.num_images for receipt in receipts)
+    seconds = time.monotonic() - start
+    return Outcome(stage, len(receipts), total, num_images, dict(errors), seconds)

@@ -1,0 +1,31 @@
+"""Small facts computed once per workspace: `constants/<name>.json`; whoever writes first is right."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from wslabel.storage.location import Location
+
+
+@dataclass(frozen=True)
+class Constants:
+    """The constants of a workspace; a name carries the fingerprint of what it depends on."""
+
+    location: Location
+
+    def get(self, name: str) -> Any:
+        """Read a constant, None where there is none yet."""
+        try:
+            return json.loads(self.location.read(f"constants/{name}.json").to_pybytes())
+        except FileNotFoundError:
+            return None
+
+    def get_or_make(self, name: str, make: Callable[[], Any]) -> Any:
+        """Read a constant, or make and keep it; a second writer takes the first one's."""
+        found = self.get(name)
+        if found is not None:
+            return found
+        data = json.dumps(make(), sort_keys=True).encode()
+        self.location.create(f"constants/{name}.json", data)
+        return self.get(name)

@@ -1,0 +1,102 @@
+"""One group of shards against truth: labeling functions, labels, and predictions on the test split."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from wslabel import schema
+from wslabel.columns import to_array
+from wslabel.engine.work import Receipt
+from wslabel.labeling import analysis
+from wslabel.metrics import confusion
+from wslabel.steps.group import read_images
+from wslabel.steps.label import class_ids, votes_matrix
+from wslabel.storage.location import Location
+from wslabel.storage.table import Table
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How labels compare with truth: images with truth, those labeled, and the confusion."""
+
+    num_truths: int
+    confusion_KK: np.ndarray
+
+    def __add__(self, other: "Quality") -> "Quality":
+        total = self.num_truths + other.num_truths
+        return Quality(total, self.confusion_KK + other.confusion_KK)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What one or more groups show; adds up over groups."""
+
+    counts: analysis.Counts | None = None
+    quality: Mapping[str, Quality] = field(default_factory=dict)
+
+    def __add__(self, other: "Findings") -> "Findings":
+        counts = self.counts or other.counts
+        if self.counts is not None and other.counts is not None:
+            counts = analysis.merge(self.counts, other.counts)
+        quality = dict(self.quality)
+        for name, value in other.quality.items():
+            quality[name] = quality[name] + value if name in quality else value
+        return Findings(counts, quality)
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of one group: of votes and labels where there are any, and of predictions."""
+
+    key: int
+    shards: tuple[int, ...]
+    votes: str | None
+    labels: str | None
+    predictions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """The step: compare a group's votes, labels and predictions with truth."""
+
+    workspace: Location
+    classes: tuple[str, ...]
+
+    def prepare(self, item: Files, *, isolated: bool) -> None:
+        """Do nothing: all is in finish."""
+
+    def finish(self, item: Files, prepared: None) -> Receipt:
+        """Evaluate a group."""
+        images = read_images(self.workspace, item.shards, ["split", schema.TRUTH])
+        truth_N = class_ids(images.column(schema.TRUTH), self.classes)
+        split_N = images.column("split").to_numpy()
+        counts, quality = None, {}
+        if item.votes is not None:
+            votes_NM = votes_matrix(self._read(item.votes))
+            counts = analysis.count(votes_NM, truth_N, len(self.classes))
+        if item.labels is not None:
+            labels = self._read(item.labels)
+            for kind in ("label", "majority_label"):
+                found_N = to_array(labels.column(kind))
+                for split in schema.SPLITS:
+                    mine = split_N == split
+                    quality[f"{kind}/{split}"] = self._quality(truth_N[mine], found_N[mine])
+        for variant, path in item.predictions.items():
+            found_N, mine = to_array(self._read(path).column("label")), split_N == "test"
+            quality[f"{variant}/test"] = self._quality(truth_N[mine], found_N[mine])
+        return Receipt(item.key, len(truth_N), result=Findings(counts, quality))
+
+    def _read(self, path: str) -> pa.Table:
+        folder, _, name = path.rpartition("/")
+        return Table(self.workspace, folder).read(name)
+
+    def _quality(self, truth_N: np.ndarray, found_N: np.ndarray) -> Quality:
+        true = truth_N >= 0
+        both = true & (found_N >= 0)
+        counted = confusion(
+            truth_N[both].astype(int), found_N[both].astype(int), len(self.classes)
+        )
+        return Quality(int(true.sum()), counted)
+

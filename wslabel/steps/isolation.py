@@ -1,0 +1,55 @@
+"""Call a function on each of many items in a process of their own, and survive its death.
+
+Run as a module it is the other side: reads a pickled function and items from standard input and
+writes one pickle per result. When it dies, the first item without a result killed it.
+"""
+
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from typing import BinaryIO, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def each(
+    function: Callable[[Item], Result], items: Sequence[Item], on_crash: Result
+) -> list[Result]:
+    """Map items to results; an item that kills its process gets `on_crash`."""
+    results: list[Result] = []
+    while len(results) < len(items):
+        results += _until_death(function, items[len(results) :])
+        if len(results) < len(items):
+            results.append(on_crash)
+    return results
+
+
+def _until_death(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    command = [sys.executable, "-m", "wslabel.steps.isolation"]
+    done = subprocess.run(
+        command, input=pickle.dumps((function, items)), stdout=subprocess.PIPE, check=False
+    )
+    results: list[Result] = []
+    view = memoryview(done.stdout)
+    while len(view) >= 8:
+        size = int.from_bytes(view[:8], "big")
+        if len(view) < 8 + size:
+            break
+        results.append(pickle.loads(view[8 : 8 + size]))
+        view = view[8 + size :]
+    return results
+
+
+def serve(stdin: BinaryIO, stdout: BinaryIO) -> None:
+    """Answer one request."""
+    function, items = pickle.load(stdin)
+    for item in items:
+        data = pickle.dumps(function(item))
+        stdout.write(len(data).to_bytes(8, "big") + data)
+        stdout.flush()
+
+
+if __name__ == "__main__":
+    serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -1,0 +1,55 @@
+"""From the `training:` of a config to what builds its network in any process."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wslabel.errors import WeightsError
+from wslabel.settings import S3, Training
+from wslabel.steps import doors
+from wslabel.steps.extractors import Extractor
+from wslabel.storage import files
+
+
+@dataclass(frozen=True)
+class MakeBare:
+    """Builds a torchvision or timm network with as many outputs as there are classes."""
+
+    model: str
+    num_classes: int
+    weights: str | None
+    s3: S3
+
+    def __call__(self) -> Any:
+        """Build it, from random numbers or from a checkpoint whose head is left out."""
+        network = doors.feature("classifier").build(self.model, {"num_classes": self.num_classes})
+        if self.weights is not None:
+            path = files.local_copy(self.weights, self.s3)
+            doors.room("features.network").load_body(network, path, self.model)
+        return network
+
+
+def maker(training: Training, extractor: Extractor, num_classes: int, s3: S3) -> Callable[[], Any]:
+    """Give what builds the network of a config.
+
+    Raises:
+        WeightsError: the network exists in no library, or its feature has no embedding.
+    """
+    networks = doors.room("training.networks")
+    if training.network == "linear":
+        assert extractor.card is not None
+        if extractor.card.embedding_dim is None:
+            raise WeightsError(f"feature {extractor.name} stores no embedding")
+        made: Callable[[], Any] = networks.MakeLinear(extractor.card.embedding_dim, num_classes)
+        return made
+    bare = MakeBare(training.network, num_classes, training.weights, s3)
+    on_images: Callable[[], Any] = networks.MakeOnImages(bare, training.preprocess)
+    return on_images
+
+
+def start_sha256(training: Training, s3: S3) -> str | None:
+    """Hash the checkpoint that training starts from."""
+    if training.weights is None:
+        return None
+    return files.content_hash(Path(files.local_copy(training.weights, s3)))

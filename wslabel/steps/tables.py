@@ -1,0 +1,166 @@
+"""Which tables a config names, and what each of them still lacks: listings and fingerprints alone.
+
+Everything is looked up when it is first asked for, so asking for the images alone never loads
+a model. A fresh instance sees the workspace as it is now.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from wslabel.config import fingerprint
+from wslabel.settings import Project
+from wslabel.steps.constants import Constants
+from wslabel.steps.extractors import Extractor, extractors
+from wslabel.steps.featurize import ShardWork
+from wslabel.steps.group import GroupWork, works
+from wslabel.steps.jury import Court, court
+from wslabel.steps.networks import start_sha256
+from wslabel.storage.location import Location
+from wslabel.storage.table import Generations, Table
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A group table: where it is, the groups it consists of, those that are missing."""
+
+    table: Table
+    works: list[GroupWork]
+    missing: list[GroupWork]
+
+    @property
+    def state(self) -> list[str]:
+        """Name the files it consists of; with its folder they determine its content."""
+        return [work.name for work in self.works]
+
+
+class Tables:
+    """The tables of one project."""
+
+    def __init__(self, project: Project) -> None:
+        """Open a project's workspace."""
+        self.project = project
+        self.location = Location(project.workspace, project.s3)
+        self.constants = Constants(self.location)
+
+    @cached_property
+    def images(self) -> Table:
+        """The manifest."""
+        return Table(self.location, "images", plain=False)
+
+    @cached_property
+    def shards(self) -> list[int]:
+        """The shards that were ingested."""
+        return sorted(self.images.generations())
+
+    @cached_property
+    def extractors(self) -> dict[str, Extractor]:
+        """All features by name; the precision of some may still be open."""
+        return {e.name: e for e in extractors(self.project, self.constants)}
+
+    def is_open(self, name: str) -> bool:
+        """Tell whether a feature's table has no name yet, for want of a measured precision."""
+        extractor = self.extractors[name]
+        return extractor.is_network and extractor.precision is None
+
+    @cached_property
+    def generations(self) -> dict[str, Generations]:
+        """Newest generation of each shard in each feature."""
+        return {
+            name: {} if self.is_open(name) else extractor.table(self.location).generations()
+            for name, extractor in self.extractors.items()
+        }
+
+    def lacking(self) -> list[ShardWork]:
+        """List the shards that some feature lacks."""
+        found = []
+        for shard in self.shards:
+            names = [n for n, known in self.generations.items() if shard not in known]
+            if names:
+                found.append(ShardWork(shard, dict.fromkeys(names, None)))
+        return found
+
+    @cached_property
+    def court(self) -> Court:
+        """The labeling functions with their constants."""
+        return court(self.project, self.extractors, self.constants)
+
+    @cached_property
+    def voting_features(self) -> list[str]:
+        """Features that some labeling function reads."""
+        columns = self.court.jury.reads
+        return sorted({c.rpartition(".")[0] for c in columns if "." in c})
+
+    def _derived(self, folder: str, inputs: Mapping[str, Generations], *, plain: bool) -> Derived:
+        table = Table(self.location, folder, plain)
+        groups = works(self.shards, inputs)
+        done = set(table.names())
+        return Derived(table, groups, [work for work in groups if work.name not in done])
+
+    @cached_property
+    def votes(self) -> Derived:
+        """The votes table."""
+        folders = {name: self.extractors[name].folder for name in self.voting_features}
+        identity = fingerprint(self.court.identity, folders)
+        inputs = {name: self.generations[name] for name in self.voting_features}
+        return self._derived(f"votes/{identity}", inputs, plain=False)
+
+    @cached_property
+    def label_model(self) -> str:
+        """Name the constant that holds the fitted label model."""
+        votes = self.votes
+        settings = self.project.label_model
+        return f"label_model-{fingerprint(settings, votes.table.folder, votes.state)}"
+
+    @cached_property
+    def labels(self) -> Derived:
+        """The labels table; refitted and so renamed when votes are added."""
+        identity = self.label_model.partition("-")[2]
+        inputs = {name: self.generations[name] for name in self.voting_features}
+        return self._derived(f"labels/{identity}", inputs, plain=True)
+
+    def input_works(self) -> list[GroupWork]:
+        """Groups of the feature that training reads."""
+        return works(self.shards, {"input": self.generations[self._training.feature]})
+
+    @property
+    def _training(self) -> Any:
+        assert self.project.training is not None
+        return self.project.training
+
+    def model(self, variant: str) -> str:
+        """Name the file of the network trained on `original`, `soft` or `hard` labels."""
+        training = self._training
+        how = training.model_dump(mode="json", exclude={"labels", "workers", "use_gpu", "weights"})
+        reads = [self.extractors[training.feature].folder, [w.name for w in self.input_works()]]
+        weak = variant != "original" or training.validate_on == "weak"
+        labels = [self.labels.table.folder, self.labels.state] if weak else None
+        start = self.start_sha256
+        identity = fingerprint(how, variant, reads, labels, start, self.project.classes)
+        return f"models/{variant}-{identity}.safetensors"
+
+    @cached_property
+    def start_sha256(self) -> str | None:
+        """Content of the checkpoint that training starts from, if any."""
+        return start_sha256(self._training, self.project.s3)
+
+    @property
+    def evaluation(self) -> str:
+        """Name the file that holds the evaluation of what a config says."""
+        parts: list[object] = [self.project.classes, self.shards]
+        if self.project.labeling_functions:
+            parts += [self.votes.table.folder, self.votes.state, self.labels.table.folder]
+        parts += [self.model(variant) for variant in self.variants]
+        return f"reports/evaluation-{fingerprint(parts)}.json"
+
+    @property
+    def variants(self) -> list[str]:
+        """Labels that networks are trained on."""
+        return list(self.project.training.labels) if self.project.training else []
+
+    def predictions(self, variant: str) -> Derived:
+        """The predictions of a trained network."""
+        name = self.model(variant).removeprefix("models/").removesuffix(".safetensors")
+        inputs = {"input": self.generations[self._training.feature]}
+        return self._derived(f"predictions/{name}", inputs, plain=True)
