@@ -6,7 +6,9 @@ import numpy as np
 import pyarrow as pa
 
 
-def to_column(values: np.ndarray | Sequence[object], rows: np.ndarray, num_rows: int, field: pa.Field) -> pa.Array:
+def to_column(
+    values: np.ndarray | Sequence[object], rows: np.ndarray, num_rows: int, field: pa.Field
+) -> pa.Array:
     """Spread the values of some rows over all rows; the others become null.
 
     Args:

@@ -4,6 +4,7 @@ Relative paths in a project file are relative to the folder of that file.
 """
 
 import hashlib
+import importlib.util
 import json
 from collections.abc import Hashable, Iterator
 from pathlib import Path
@@ -74,7 +75,7 @@ def _read(file: Path) -> dict[str, Any]:
         siblings = [p.name for p in file.parent.glob("*.y*ml")]
         raise ConfigError(f"{file}: there is no such project file; {nearest(file.name, siblings)}")
     try:
-        raw = yaml.load(file.read_text(encoding="utf-8"), _Strict)  # noqa: S506 - a SafeLoader
+        raw = yaml.load(file.read_text(encoding="utf-8"), _Strict)
     except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{file}: this is no valid YAML: {reason}") from None
@@ -146,17 +147,14 @@ def _resolve(file: Path, project: Project) -> Project:
             )
         return full
 
-    images = project.images.model_copy(update={"path": existing("images.path", project.images.path)})
+    images = project.images.model_copy(
+        update={"path": existing("images.path", project.images.path)}
+    )
     features = {
         name: _resolve_feature(f"features.{name}", feature, existing)
         for name, feature in project.features.items()
     }
-    votes = [
-        vote.model_copy(update={"word_vectors": existing(f"{vote.name}.word_vectors", vote.word_vectors)})
-        if vote.kind == "category"
-        else vote
-        for vote in project.labeling_functions
-    ]
+    votes = [_resolve_vote(file, vote, existing) for vote in project.labeling_functions]
     training = project.training
     if training is not None and training.weights is not None and training.weights != "DEFAULT":
         weights = existing("training.weights", training.weights)
@@ -168,7 +166,6 @@ def _resolve(file: Path, project: Project) -> Project:
             "features": features,
             "labeling_functions": votes,
             "training": training,
-            "folder": str(base),
         }
     )
 
@@ -186,3 +183,22 @@ def _resolve_feature(key: str, feature: Any, existing: Any) -> Any:
         names = existing(f"{key}.categories.file", feature.categories.file)
         update["categories"] = feature.categories.model_copy(update={"file": names})
     return feature.model_copy(update=update)
+
+
+def _resolve_vote(file: Path, vote: Any, existing: Any) -> Any:
+    key = f"labeling_functions ({vote.name})"
+    if vote.kind == "category":
+        vectors = existing(f"{key}.word_vectors", vote.word_vectors)
+        return vote.model_copy(update={"word_vectors": vectors})
+    if vote.kind != "python":
+        return vote
+    module, _, function = vote.function.partition(":")
+    beside = file.resolve().parent / f"{module.replace('.', '/')}.py"
+    if beside.is_file():
+        return vote.model_copy(update={"function": f"{beside}:{function}"})
+    if importlib.util.find_spec(module.partition(".")[0]) is None:
+        raise ConfigError(
+            f"{file}: {key}.function: there is no module '{module}', "
+            f"neither '{beside}' nor installed"
+        )
+    return vote

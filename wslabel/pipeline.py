@@ -7,8 +7,9 @@ is resuming, and a stage that finds nothing missing starts no Ray.
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import Enum, auto
 from functools import partial, reduce
 from typing import Any
 
@@ -17,7 +18,8 @@ import pyarrow as pa
 from wslabel.engine.cluster import connect
 from wslabel.engine.plan import plan
 from wslabel.engine.progress import track
-from wslabel.engine.run import once, run as run_step
+from wslabel.engine.run import once, run_here
+from wslabel.engine.run import run as run_step
 from wslabel.engine.work import Receipt, Step
 from wslabel.errors import ConfigError, SourceError, WorkLeft, nearest
 from wslabel.label_model.parameters import Parameters
@@ -32,11 +34,20 @@ from wslabel.steps.examples import Inputs, TableExamples
 from wslabel.steps.featurize import Featurize, ShardWork, measure
 from wslabel.steps.label import Label, Summarize
 from wslabel.steps.networks import maker
-from wslabel.steps.predict import Predict
+from wslabel.steps.predict import Predict, PredictWork
+from wslabel.steps.status import TableStatus, error_count
+from wslabel.steps.status import status as count_tables
 from wslabel.steps.tables import Derived, Tables
 from wslabel.steps.vote import Vote
 from wslabel.storage.table import shard_name
 
+
+class Spread(Enum):
+    """What kind of workers a stage wants: with a GPU, without, or none while there is little."""
+
+    GPU = auto()
+    CPU = auto()
+    CHEAP = auto()
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,7 @@ class Outcome:
 
 
 def ingest(project: Project) -> Outcome:
-    """Draw shards and splits from the source; images that the manifest has already stay as they are.
+    """Draw shards and splits from the source; images in the manifest stay as they are.
 
     Raises:
         SourceError: the source cannot be listed.
@@ -134,15 +145,15 @@ def featurize(project: Project, retry: Iterable[str] = ()) -> Outcome:
     lacking = tables.lacking()
     works = _with_retries(tables, lacking, frozenset(retry))
     extractors = tables.extractors.values()
-    uses_gpu = any(e.is_network for e in extractors)
-    receipts = list(_drive(project, "featurize", _featurizer(tables), works, uses_gpu=uses_gpu))
+    spread = Spread.GPU if any(e.is_network for e in extractors) else Spread.CPU
+    receipts = list(_drive(project, "featurize", _featurizer(tables), works, spread=spread))
     return _outcome("featurize", receipts, len(tables.shards), start)
 
 
 def _with_images(project: Project) -> Tables:
     tables = Tables(project)
     if not tables.shards:
-        raise SourceError(f"{project.workspace}: no images yet; run wslabel ingest first")
+        raise SourceError(f"{project.workspace}: no images yet; wslabel run ingests them")
     return tables
 
 
@@ -181,18 +192,12 @@ def _with_retries(
         source = tables.extractors[name].table(tables.location)
         for shard, generation in generations.items():
             file = shard_name(shard, generation)
-            if _error_count(source.footer(file)) == 0:
+            if error_count(source.footer(file)) == 0:
                 continue
             errors = set(source.read(file, ["error"]).column("error").to_pylist())
             if errors & kinds:
                 found.setdefault(shard, {})[name] = generation
     return [ShardWork(shard, names, kinds) for shard, names in sorted(found.items())]
-
-
-def _error_count(footer: Any) -> int:
-    index = footer.schema.names.index("error")
-    groups = (footer.row_group(i) for i in range(footer.num_row_groups))
-    return sum(g.num_rows - g.column(index).statistics.null_count for g in groups)
 
 
 def vote(project: Project) -> Outcome:
@@ -215,7 +220,7 @@ def _with_features(project: Project) -> Tables:
     tables = _with_images(project)
     lacking = tables.lacking()
     if lacking:
-        raise WorkLeft(f"{len(lacking)} shards lack features; run wslabel featurize first")
+        raise WorkLeft(f"{len(lacking)} shards lack features; run the stage featurize first")
     return tables
 
 
@@ -252,7 +257,8 @@ def _fitted(tables: Tables) -> Parameters | None:
 
     def fit() -> dict[str, str]:
         step = Summarize(tables.location, tables.votes.table.folder, num_classes)
-        receipts = _drive(tables.project, "summarize", step, tables.votes.works)
+        works = tables.votes.works
+        receipts = _drive(tables.project, "summarize", step, works, spread=Spread.CHEAP)
         summary = reduce(merge, (receipt.result for receipt in receipts))
         how = settings.model_dump(exclude={"kind"})
         fitted = doors.room("label_model.snorkel").fit(summary, num_classes=num_classes, **how)
@@ -337,22 +343,41 @@ def _examples(tables: Tables, target: str, split: str, seed: int | None = None) 
 
 
 def predict(project: Project) -> Outcome:
-    """Run every trained network over all images."""
+    """Run every trained network over all images, each input read once."""
     start = time.monotonic()
     tables = _with_labels(project)
+    derived = {variant: tables.predictions(variant) for variant in tables.variants}
+    models = {variant: tables.model(variant) for variant in tables.variants}
+    works = _prediction_works(tables, derived)
+    lacking = {variant for work in works for variant in work.lacking}
+    for variant in lacking:
+        if not tables.location.exists(models[variant]):
+            raise WorkLeft(f"{models[variant]} is missing; run the stage train first")
     receipts: list[Receipt] = []
-    total = 0
-    for variant in tables.variants:
-        model = tables.model(variant)
-        if not tables.location.exists(model):
-            raise WorkLeft(f"{model} is missing; run wslabel train first")
-        predictions = tables.predictions(variant)
-        total += len(predictions.works)
-        num_classes, output = len(project.classes), predictions.table.folder
-        inputs, make = _inputs(tables), _maker(tables) if predictions.missing else None
-        step = Predict(tables.location, inputs, model, make, output, num_classes)  # type: ignore[arg-type]
-        receipts += _derive(project, f"predict {variant}", step, predictions, uses_gpu=True)
-    return _outcome("predict", receipts, total, start)
+    if works:
+        step = Predict(
+            tables.location,
+            _inputs(tables),
+            {variant: models[variant] for variant in lacking},
+            {variant: derived[variant].table.folder for variant in lacking},
+            _maker(tables),
+            len(project.classes),
+        )
+        is_linear = project.training is not None and project.training.network == "linear"
+        spread = Spread.CHEAP if is_linear else Spread.GPU
+        receipts = list(_drive(project, "predict", step, works, spread=spread))
+        for table_ in derived.values():
+            table_.table.supersede(table_.state)
+    return _outcome("predict", receipts, len(derived[tables.variants[0]].works), start)
+
+
+def _prediction_works(tables: Tables, derived: Mapping[str, Derived]) -> list[PredictWork]:
+    works = []
+    for work in tables.input_works():
+        lacking = {v: work.name for v, table_ in derived.items() if work in table_.missing}
+        if lacking:
+            works.append(PredictWork(work.key, work.shards, work.generations["input"], lacking))
+    return works
 
 
 def evaluate(project: Project) -> Outcome:
@@ -364,7 +389,7 @@ def evaluate(project: Project) -> Outcome:
     if not tables.location.exists(name):
         works = _evaluation_works(tables)
         step = Evaluate(tables.location, tuple(project.classes))
-        receipts = _drive(project, "evaluate", step, works)
+        receipts = _drive(project, "evaluate", step, works, spread=Spread.CHEAP)
         findings: Findings = sum((r.result for r in receipts), Findings())
         report = _report(project, findings)
         tables.location.create(name, json.dumps(report, sort_keys=True, indent=1).encode())
@@ -406,6 +431,11 @@ def _report(project: Project, findings: Findings) -> dict[str, Any]:
     return report
 
 
+def status(project: Project) -> list[TableStatus]:
+    """Count what the workspace holds of a project, from its files alone."""
+    return count_tables(project)
+
+
 STAGES: tuple[Callable[[Project], Outcome], ...] = (
     ingest,
     featurize,
@@ -417,9 +447,15 @@ STAGES: tuple[Callable[[Project], Outcome], ...] = (
 )
 
 
-def run(project: Project, retry: Iterable[str] = ()) -> Iterator[Outcome]:
-    """Do what is not yet done, in order, and tell about each stage as it ends."""
-    for stage in STAGES:
+def run(project: Project, retry: Iterable[str] = (), until: str | None = None) -> Iterator[Outcome]:
+    """Do what is not yet done, in order, and tell about each stage as it ends.
+
+    Args:
+        project: what to do.
+        retry: error kinds whose images are taken up again.
+        until: name of the last stage to do, None for all.
+    """
+    for stage in STAGES[: _end(until)]:
         if stage in (vote, label) and not project.labeling_functions:
             continue
         if stage in (train, predict) and project.training is None:
@@ -429,21 +465,26 @@ def run(project: Project, retry: Iterable[str] = ()) -> Iterator[Outcome]:
         yield partial(featurize, retry=retry)(project) if stage is featurize else stage(project)
 
 
+def _end(until: str | None) -> int | None:
+    names = [stage.__name__ for stage in STAGES]
+    if until is not None and until not in names:
+        raise ConfigError(f"there is no stage '{until}'; {nearest(until, names)}")
+    return None if until is None else names.index(until) + 1
+
+
 def _refuse_missing(derived: Derived, what: str, command: str) -> None:
     if derived.missing:
         raise WorkLeft(
             f"{len(derived.missing)} of {len(derived.works)} groups of {what} are missing; "
-            f"run wslabel {command} first"
+            f"run the stage {command} first"
         )
 
 
-def _derive(
-    project: Project, stage: str, step: Step, derived: Derived, *, uses_gpu: bool = False
-) -> list[Receipt]:
+def _derive(project: Project, stage: str, step: Step, derived: Derived) -> list[Receipt]:
     """Make the missing groups of a table, then remove those that newer ones stand for."""
     if not derived.missing:
         return []
-    receipts = list(_drive(project, stage, step, derived.missing, uses_gpu=uses_gpu))
+    receipts = list(_drive(project, stage, step, derived.missing, spread=Spread.CHEAP))
     derived.table.supersede(derived.state)
     return receipts
 
@@ -454,14 +495,18 @@ def _pools(project: Project, num_items: int, *, uses_gpu: bool) -> Any:
 
 
 def _drive(
-    project: Project, stage: str, step: Step, works: Sequence[Any], *, uses_gpu: bool = False
+    project: Project, stage: str, step: Step, works: Sequence[Any], *, spread: Spread
 ) -> Iterator[Receipt]:
-    """Run a step over works on the cluster; without work nothing is started."""
+    """Run a step over works; without work nothing is started."""
     if not works:
         return
-    pools = _pools(project, len(works), uses_gpu=uses_gpu)
+    if spread is Spread.CHEAP and len(works) <= project.engine.driver_groups:
+        receipts = run_here(step, works)
+    else:
+        pools = _pools(project, len(works), uses_gpu=spread is Spread.GPU)
+        receipts = run_step(step, works, pools)
     left: list[Receipt] = []
-    for receipt in track(run_step(step, works, pools), stage, len(works)):
+    for receipt in track(receipts, stage, len(works)):
         if receipt.left is not None:
             left.append(receipt)
         yield receipt

@@ -1,4 +1,4 @@
-"""The typed settings of a project file: keys mirror folders and fields, and nothing else is accepted.
+"""The typed settings of a project file: keys mirror folders and fields, strictly.
 
 Every settings class is frozen and refuses unknown keys, naming the nearest valid one. Checks that
 need more than one section stand in `Project`; checks that touch files stand in `config`.
@@ -66,7 +66,9 @@ class Split(Settings):
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
         if not math.isclose(self.train + self.val + self.test, 1.0, abs_tol=1e-6):
-            raise refuse(f"train + val + test must be 1, found {self.train + self.val + self.test:g}")
+            raise refuse(
+                f"train + val + test must be 1, found {self.train + self.val + self.test:g}"
+            )
         return self
 
 
@@ -258,7 +260,9 @@ class SimilarityVote(LabelingFunction):
             if None in single or self.margin is not None:
                 raise refuse("give either text, class and present_above, or prompts and margin")
         elif single != (None, None, None) or len(self.prompts) < 2:
-            raise refuse("prompts of at least two classes compete; text, class, present_above do not")
+            raise refuse(
+                "prompts of at least two classes compete; text, class, present_above do not"
+            )
         return self
 
     def classes(self) -> dict[str, list[str]]:
@@ -349,7 +353,11 @@ class Training(Settings):
 
 
 class Engine(Settings):
-    """How the work is spread; what is null follows from what the cluster has."""
+    """How the work is spread; what is null follows from what the cluster has.
+
+    Up to `driver_groups` groups of cheap work (votes, labels, evaluation, predictions of a linear
+    head) are done in the driver itself, which spares a laptop the start of Ray.
+    """
 
     address: str | None = None
     actors: int | None = Field(None, ge=1)
@@ -359,6 +367,7 @@ class Engine(Settings):
     fetch_threads: int = Field(16, ge=1, le=256)
     max_pixels: int = Field(178_956_970, ge=1)
     max_error_share: Fraction = 0.2
+    driver_groups: int = Field(2, ge=0)
 
 
 class Project(Settings):
@@ -421,12 +430,7 @@ class Project(Settings):
                 self._check_feature(f"{where}.features", name, None)
             return
         self._check_feature(f"{where}.feature", vote.feature, vote.feature_kind)
-        named = {
-            "color": lambda: vote.votes.values() if isinstance(vote, ColorVote) else (),
-            "category": lambda: vote.words if isinstance(vote, CategoryVote) else (),
-            "similarity": lambda: vote.classes() if isinstance(vote, SimilarityVote) else (),
-        }[vote.kind]()
-        for name in named:
+        for name in _classes_of(vote):
             self._check_class(where, name)
         feature = self.features[vote.feature]
         if isinstance(feature, Classifier) and not feature.top_k:
@@ -453,3 +457,9 @@ class Project(Settings):
                 f"{where}: '{training.feature}' stores no embedding; "
                 f"{nearest(training.feature, embedded)}"
             )
+
+
+def _classes_of(vote: ColorVote | CategoryVote | SimilarityVote) -> list[str]:
+    if isinstance(vote, ColorVote):
+        return list(vote.votes.values())
+    return list(vote.words if isinstance(vote, CategoryVote) else vote.classes())

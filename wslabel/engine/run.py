@@ -83,7 +83,7 @@ class _Preparer(_Worker):
         prepared = self._prepare(pickle.loads(batch["item"][0]))
         buffers: list[pickle.PickleBuffer] = []
         head = pickle.dumps(prepared, protocol=5, buffer_callback=buffers.append)
-        flat = [np.frombuffer(buffer, np.uint8) for buffer in buffers]
+        flat = [np.frombuffer(buffer.raw(), np.uint8) for buffer in buffers]
         sizes = pickle.dumps([len(part) for part in flat])
         joined = np.concatenate(flat) if flat else np.zeros(1, np.uint8)
         return {
@@ -100,7 +100,7 @@ class _Finisher(_Worker):
     def __call__(self, batch: Batch) -> Batch:
         ends = np.cumsum(pickle.loads(batch["sizes"][0])).astype(int)
         payload = np.asarray(batch["payload"][0])
-        parts = [part for part in np.split(payload, ends)[: len(ends)]]
+        parts = np.split(payload, ends)[: len(ends)]
         prepared = pickle.loads(batch["head"][0], buffers=parts)
         receipt = self._finish(pickle.loads(batch["item"][0]), prepared)
         return {"receipt": _cell(pickle.dumps(receipt))}
@@ -148,6 +148,19 @@ def run(step: Step, items: Sequence[Any], plan: Plan) -> Iterator[Receipt]:
         yield receipt
 
 
+def run_here(step: Step, items: Sequence[Any]) -> Iterator[Receipt]:
+    """Run a step over a few items in this process, without a cluster.
+
+    Raises:
+        WslabelError: as the step does.
+    """
+    for item in items:
+        try:
+            yield step.finish(item, step.prepare(item, isolated=False))
+        except TransientStorageError as error:
+            yield Receipt(item.key, left=str(error))
+
+
 def ship(module: ModuleType) -> None:
     """Let workers get a module of the user's own with what refers to it, not by importing it."""
     ray.cloudpickle.register_pickle_by_value(module)
@@ -155,9 +168,9 @@ def ship(module: ModuleType) -> None:
 
 def once(action: Callable[[], T], plan: Plan) -> T:
     """Call a function once with the resources of one actor, and wait for its result."""
-    task = ray.remote(
-        num_cpus=plan.cpus_per_actor, num_gpus=plan.gpus_per_actor, max_retries=0
-    )(_call)
+    task = ray.remote(num_cpus=plan.cpus_per_actor, num_gpus=plan.gpus_per_actor, max_retries=0)(
+        _call
+    )
     result = ray.get(task.remote(action))
     if isinstance(result, WslabelError):
         raise result

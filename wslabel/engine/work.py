@@ -37,4 +37,3 @@ class Step(Protocol):
     def finish(self, item: Any, prepared: Any) -> Receipt:
         """Do the rest and commit."""
         ...
-

@@ -11,7 +11,7 @@ import torchvision
 from wslabel.errors import WeightsError, nearest
 from wslabel.features.card import Card
 from wslabel.features.network import Network, load_state
-from wslabel.settings import Categories, Classifier, Preprocess
+from wslabel.settings import Classifier, Preprocess
 
 
 def default_weights(settings: Classifier) -> Path:
@@ -99,11 +99,11 @@ def _own_preprocess(settings: Classifier) -> Preprocess:
 
 def _categories(settings: Classifier) -> tuple[str, ...]:
     given = settings.categories
-    if isinstance(given, Categories):
+    if isinstance(given, list):
+        return tuple(given)
+    if given is not None:
         lines = Path(given.file).read_text(encoding="utf-8").splitlines()
         return tuple(line.strip() for line in lines[given.skip_lines :] if line.strip())
-    if given is not None:
-        return tuple(given)
     library, _, name = settings.model.partition("/")
     if library == "torchvision":
         return tuple(torchvision.models.get_model_weights(name).DEFAULT.meta["categories"])

@@ -54,11 +54,11 @@ def _name(settings: Clip) -> str:
     return path.stem
 
 
-def _create(settings: Clip, weights: Path) -> torch.nn.Module:
+def _create(settings: Clip, weights: Path) -> Any:
     # Without a checkpoint open_clip only warns and returns random weights: always give a path.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
-        model: torch.nn.Module = open_clip.create_model(_name(settings), pretrained=str(weights))
+        model = open_clip.create_model(_name(settings), pretrained=str(weights))
     except (RuntimeError, KeyError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise WeightsError(f"{weights}: does not fit {settings.model}: {reason}") from None
@@ -97,9 +97,9 @@ def prompt_vectors(settings: Clip, weights: Path, texts: Sequence[str]) -> np.nd
 
 
 class _ImageTower(torch.nn.Module):
-    def __init__(self, model: torch.nn.Module) -> None:
+    def __init__(self, visual: torch.nn.Module) -> None:
         super().__init__()
-        self._visual = model.visual
+        self._visual = visual
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.normalize(self._visual(images).float(), dim=-1)
@@ -109,7 +109,7 @@ class Model:
     """The model half of the feature: uint8 images to columns."""
 
     def __init__(self, settings: Clip, card: Card, weights: Path, precision: str) -> None:
-        tower = _ImageTower(_create(settings, weights))
+        tower = _ImageTower(_create(settings, weights).visual)
         self._network = Network(tower, card.preprocess, precision)
 
     def __call__(self, images_NHW3: np.ndarray) -> dict[str, np.ndarray]:

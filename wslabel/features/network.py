@@ -41,7 +41,7 @@ def read_state(path: Path) -> dict[str, Any]:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - unpickling may raise anything; raised again
         reason = " ".join(str(error).split())[:200]
         raise WeightsError(f"{path}: expected a checkpoint of tensors: {reason}") from None
     for key in ("state_dict", "model"):
@@ -85,7 +85,9 @@ def load_body(module: torch.nn.Module, path: Path, name: str) -> None:
         if any(key.startswith(f"{n}.") for n in head):
             continue
         if key not in state or state[key].shape != tensor.shape:
-            raise WeightsError(f"{path}: no tensor '{key}' of shape {tuple(tensor.shape)} for {name}")
+            raise WeightsError(
+                f"{path}: no tensor '{key}' of shape {tuple(tensor.shape)} for {name}"
+            )
         own[key] = state[key]
     module.load_state_dict(own)
 
@@ -96,9 +98,8 @@ class Network:
     def __init__(self, module: torch.nn.Module, how: Preprocess, precision: str) -> None:
         self._device = device()
         self._dtype = PRECISIONS[precision]
-        self._module = module.eval().to(
-            self._device, self._dtype, memory_format=torch.channels_last
-        )
+        module = module.eval().to(self._device, self._dtype)
+        self._module = module.to(memory_format=torch.channels_last)
         scale = torch.tensor(how.std, dtype=torch.float32) * 255.0
         shift = torch.tensor(how.mean, dtype=torch.float32) * 255.0
         self._scale = scale.view(1, 3, 1, 1).to(self._device)
@@ -123,7 +124,9 @@ class Network:
 
 def candidates() -> list[str]:
     """List the precisions worth measuring here; CPUs have no fast float16 convolutions."""
-    return ["float32", "bfloat16", "float16"] if torch.cuda.is_available() else ["float32", "bfloat16"]
+    return (
+        ["float32", "bfloat16", "float16"] if torch.cuda.is_available() else ["float32", "bfloat16"]
+    )
 
 
 def choose_precision(
@@ -147,7 +150,9 @@ def choose_precision(
         if name not in runs:
             runs[name] = make(name)
             timed[name] = _seconds(runs[name], few)
-    faster = [name for name in sorted(timed, key=timed.__getitem__) if timed[name] < timed["float32"]]
+    faster = [
+        name for name in sorted(timed, key=timed.__getitem__) if timed[name] < timed["float32"]
+    ]
     if not faster:
         return "float32"
     exact = _all(runs["float32"], probe_NHW3, size)

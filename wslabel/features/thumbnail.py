@@ -13,5 +13,7 @@ def compute(decoded: Decoded, settings: Thumbnail) -> tuple[bytes]:
     """Encode the image with its shorter side at `size`; a smaller one keeps its size."""
     short = min(*decoded.pixels_HW3.shape[:2], settings.size)
     sink = io.BytesIO()
-    Image.fromarray(shortest(decoded, short, "bicubic")).save(sink, "JPEG", quality=settings.quality)
+    Image.fromarray(shortest(decoded, short, "bicubic")).save(
+        sink, "JPEG", quality=settings.quality
+    )
     return (sink.getvalue(),)

@@ -31,7 +31,7 @@ class Jury:
             LabelingFunctionError: one raised, or gave something else than votes; names it and an
                 image.
         """
-        votes = {}
+        votes: dict[str, np.ndarray] = {}
         for shared in self._shared():
             found = zip(shared.voters, shared(batch), strict=True)
             votes |= {voter.name: column for voter, column in found}
@@ -50,7 +50,7 @@ class Jury:
     def _one(self, voter: Voter, batch: Batch) -> np.ndarray:
         try:
             votes = voter(batch)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - blamed on the function and raised
             _blame(voter, batch, error)
         return self._checked(voter, batch, votes)
 

@@ -1,7 +1,8 @@
 """Match category names to class words by fastText vectors; the door to fastText.
 
 As in the tutorial that this project starts from: the class of the nearest word wins, by squared
-Euclidean distance between the sentence vector of the category's name and the word's vector.
+Euclidean distance between sentence vectors. A sentence vector averages word vectors scaled to
+length one; a class word goes through the same function, as its bare vector has another length.
 """
 
 import re
@@ -37,7 +38,9 @@ def load(path: Path) -> fasttext.FastText._FastText:
 
 
 def match(
-    categories: Sequence[str], words: Mapping[int, Sequence[str]], vectors: fasttext.FastText._FastText
+    categories: Sequence[str],
+    words: Mapping[int, Sequence[str]],
+    vectors: fasttext.FastText._FastText,
 ) -> CategoryTable:
     """Give each category the class of its nearest word; categories without a known word abstain.
 
@@ -66,7 +69,7 @@ def _plain(name: str) -> str:
 def _nearest(
     names_CD: np.ndarray, words: Sequence[str], vectors: fasttext.FastText._FastText
 ) -> np.ndarray:
-    found = [vectors.get_word_vector(word) for word in words]
+    found = [vectors.get_sentence_vector(_plain(word)) for word in words]
     known = [vector for vector in found if np.any(vector)]
     if not known:
         raise WeightsError(f"the word vectors know none of the words {', '.join(words)}")

@@ -34,9 +34,7 @@ def order(image_ids: list[str], seed: int) -> np.ndarray:
     return np.argsort(hashes.view(">u8").astype(np.uint64), kind="stable")
 
 
-def draw(
-    listing: pa.Table, fractions: Mapping[str, float], seed: int, counts: Counts
-) -> pa.Table:
+def draw(listing: pa.Table, fractions: Mapping[str, float], seed: int, counts: Counts) -> pa.Table:
     """Order new images and give each a split.
 
     Args:

@@ -23,7 +23,9 @@ def read(settings: Folder, s3: S3) -> pa.Table:
     for entry in Location(root, s3).files("", recursive=True):
         path = PurePosixPath(entry.path)
         folder = str(path.parent)
-        if path.suffix.lower() not in settings.extensions or (skip_others and folder not in classes):
+        if path.suffix.lower() not in settings.extensions or (
+            skip_others and folder not in classes
+        ):
             continue
         ids.append(entry.path)
         truths.append(classes.get(folder))

@@ -9,7 +9,12 @@ from wslabel.errors import SourceError
 from wslabel.schema import SPLITS
 
 LISTING = pa.schema(
-    [("image_id", pa.string()), ("uri", pa.string()), ("split", pa.string()), ("truth", pa.string())]
+    [
+        ("image_id", pa.string()),
+        ("uri", pa.string()),
+        ("split", pa.string()),
+        ("truth", pa.string()),
+    ]
 )
 """`split` is null where it is still to be drawn; `truth` is a class name or null."""
 
@@ -35,7 +40,7 @@ def check(listing: pa.Table, where: str) -> pa.Table:
     """
     for column in ("image_id", "uri"):
         if listing.column(column).null_count:
-            row = pc.index(pc.is_null(listing.column(column)), True).as_py()  # noqa: FBT003 - Arrow's signature
+            row = pc.index(pc.is_null(listing.column(column)), True).as_py()
             raise SourceError(f"{where}: row {row} (from 0) has no {column}")
     ids = listing.column("image_id")
     if pc.count_distinct(ids).as_py() != len(ids):

@@ -1,4 +1,4 @@
-"""Small facts computed once per workspace: `constants/<name>.json`; whoever writes first is right."""
+"""Small facts computed once per workspace: `constants/<name>.json`; the first writer is right."""
 
 import json
 from collections.abc import Callable
@@ -24,8 +24,10 @@ class Constants:
     def get_or_make(self, name: str, make: Callable[[], Any]) -> Any:
         """Read a constant, or make and keep it; a second writer takes the first one's."""
         found = self.get(name)
-        if found is not None:
-            return found
-        data = json.dumps(make(), sort_keys=True).encode()
+        return found if found is not None else self.keep(name, make())
+
+    def keep(self, name: str, value: Any) -> Any:
+        """Keep a constant and give what is kept: the first writer's."""
+        data = json.dumps(value, sort_keys=True).encode()
         self.location.create(f"constants/{name}.json", data)
         return self.get(name)

@@ -1,4 +1,4 @@
-"""One group of shards against truth: labeling functions, labels, and predictions on the test split."""
+"""One group of shards against truth: votes, labels, and predictions on the test split."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -95,8 +95,5 @@ class Evaluate:
     def _quality(self, truth_N: np.ndarray, found_N: np.ndarray) -> Quality:
         true = truth_N >= 0
         both = true & (found_N >= 0)
-        counted = confusion(
-            truth_N[both].astype(int), found_N[both].astype(int), len(self.classes)
-        )
+        counted = confusion(truth_N[both].astype(int), found_N[both].astype(int), len(self.classes))
         return Quality(int(true.sum()), counted)
-

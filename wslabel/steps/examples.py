@@ -116,7 +116,9 @@ class TableExamples:
         if self.labels is None:
             ids_N = class_ids(images.column(schema.TRUTH), self.classes)
             return one_hot(ids_N, num_classes), in_split_N & (ids_N >= 0)
-        labels = Table(workspace, self.labels).read(self.label_files[work.key], ["probabilities", "label"])
+        labels = Table(workspace, self.labels).read(
+            self.label_files[work.key], ["probabilities", "label"]
+        )
         return self._weak(labels, in_split_N)
 
     def _weak(self, labels: pa.Table, in_split_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -133,4 +135,4 @@ def one_hot(ids_N: np.ndarray, num_classes: int) -> np.ndarray:
     >>> one_hot(np.array([1, -1]), 2).tolist()
     [[0.0, 1.0], [0.0, 0.0]]
     """
-    return (ids_N[:, None] == np.arange(num_classes)).astype(np.float32)
+    return np.asarray(ids_N[:, None] == np.arange(num_classes), np.float32)

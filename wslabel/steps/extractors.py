@@ -1,4 +1,4 @@
-"""From the `features:` of a config to extractors that workers can make and tables can be named by."""
+"""From the `features:` of a config to extractors: made in workers, and naming their tables."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

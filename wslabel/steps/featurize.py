@@ -129,7 +129,9 @@ class Featurize:
         if None in work.lacking.values():
             self._refuse_too_many(work, errors)
         good = [image for image in prepared if image.error is None]
-        stacks = tuple(_stack([image.inputs[i] for image in good], how) for i, how in enumerate(hows))
+        stacks = tuple(
+            _stack([image.inputs[i] for image in good], how) for i, how in enumerate(hows)
+        )
         image_ids = images.column("image_id").combine_chunks()
         shard = PreparedShard(rows, errors, stacks, image_ids)
         for extractor in lacking:
@@ -147,7 +149,7 @@ class Featurize:
             found = ", ".join(f"{kind} {n}" for kind, n in sorted(kinds.items()))
             raise TooManyErrors(
                 f"shard {work.key}: {kinds.total()} of {len(errors)} images failed ({found}), more "
-                f"than engine.max_error_share {self.max_error_share:g} allows; nothing of it was kept"
+                f"than engine.max_error_share {self.max_error_share:g} allows; none of it was kept"
             )
 
     def _rows(self, work: ShardWork, lacking: list[Extractor], num_rows: int) -> np.ndarray:
@@ -192,7 +194,7 @@ class Featurize:
 
     def _run(self, extractor: Extractor, stack: np.ndarray, size: int) -> dict[str, Any]:
         if not len(stack):
-            return {name: () for name in extractor.columns.names}
+            return dict.fromkeys(extractor.columns.names, ())
         model = self._model(extractor)
         outputs = [model(batch) for batch in batches(stack, size)]
         return {

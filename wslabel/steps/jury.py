@@ -30,9 +30,7 @@ class Court:
     identity: str
 
 
-def court(
-    project: Project, extractors: Mapping[str, Extractor], constants: Constants
-) -> Court:
+def court(project: Project, extractors: Mapping[str, Extractor], constants: Constants) -> Court:
     """Make all labeling functions; what does not depend on the image is computed here, once."""
     maker = _Maker(project, extractors, constants)
     made = [maker.make(settings) for settings in project.labeling_functions]
@@ -109,7 +107,7 @@ class _Maker:
             door = doors.feature(settings.kind)
             for name, text in new:
                 vector = door.prompt_vectors(settings, weights, [text])[0].tolist()
-                self.constants.get_or_make(name, lambda v=vector, t=text: {"text": t, "vector": v})
+                self.constants.keep(name, {"text": text, "vector": vector})
         return [self.constants.get(name)["vector"] for name in names]
 
     def _python(self, settings: PythonVote) -> tuple[Voter, object]:
@@ -117,9 +115,10 @@ class _Maker:
         ship(module)
         columns = {name: name for name in settings.metadata}
         for feature in settings.features:
-            columns |= {f"{feature}_{c}": f"{feature}.{c}" for c in self.extractors[feature].columns.names}
+            columns |= {
+                f"{feature}_{c}": f"{feature}.{c}" for c in self.extractors[feature].columns.names
+            }
         by_row = python.is_snorkel(function)
         voter = python.PythonVoter(settings.name, function, columns, by_row)
         plain = settings.model_dump(exclude={"function"})
         return voter, [plain, settings.function.rpartition(":")[2], source]
-

@@ -69,9 +69,7 @@ class Label:
         votes_NM = votes_matrix(votes)
         majority_NK = majority.apply(votes_NM, self.num_classes)
         model_NK = (
-            majority_NK
-            if self.parameters is None
-            else parameters.apply(self.parameters, votes_NM)
+            majority_NK if self.parameters is None else parameters.apply(self.parameters, votes_NM)
         )
         table = self._table(votes.column("image_id"), model_NK, majority_NK)
         starts = np.cumsum([0, *(part.num_rows for part in parts)]).tolist()
@@ -79,7 +77,9 @@ class Label:
         Table(self.workspace, self.output).commit(item.name, shards)
         return Receipt(item.key, len(votes_NM))
 
-    def _table(self, ids: pa.ChunkedArray, model_NK: np.ndarray, majority_NK: np.ndarray) -> pa.Table:
+    def _table(
+        self, ids: pa.ChunkedArray, model_NK: np.ndarray, majority_NK: np.ndarray
+    ) -> pa.Table:
         fields = schema.labels(self.num_classes)
         columns = [ids.combine_chunks()]
         for index, probs_NK in ((1, model_NK), (3, majority_NK)):
@@ -92,4 +92,3 @@ class Label:
 def _some(values: np.ndarray, known_N: np.ndarray, field: pa.Field) -> pa.Array:
     rows = np.flatnonzero(known_N)
     return to_column(values[rows], rows, len(values), field)
-

@@ -30,7 +30,9 @@ def local_copy(uri: str, s3: S3) -> Path:
     if not uri.startswith("s3://"):
         path = Path(uri)
         if not path.is_file():
-            raise WeightsError(f"there is no file '{uri}' on this machine; put it where all can read")
+            raise WeightsError(
+                f"there is no file '{uri}' on this machine; put it where all can read"
+            )
         return path
     parent, _, name = uri.rpartition("/")
     location = Location(parent, s3)

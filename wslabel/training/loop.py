@@ -59,7 +59,7 @@ class Place:
 
     rank: int = 0
     world_size: int = 1
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     wrap: Callable[[torch.nn.Module], torch.nn.Module] = lambda module: module
 
     def part(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:

@@ -3,10 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import safetensors.torch
 import torch
 
+from wslabel.columns import batches
 from wslabel.settings import Preprocess
+
+BATCH_SIZE = 256
 
 
 class LinearHead(torch.nn.Module):
@@ -28,6 +32,8 @@ class OnImages(torch.nn.Module):
     def __init__(self, network: torch.nn.Module, how: Preprocess) -> None:
         super().__init__()
         self.network = network
+        self.mean: torch.Tensor
+        self.std: torch.Tensor
         self.register_buffer("mean", torch.tensor(how.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(how.std).view(1, 3, 1, 1), persistent=False)
 
@@ -67,3 +73,20 @@ def deserialize(make: Callable[[], torch.nn.Module], data: bytes) -> torch.nn.Mo
     network = make()
     network.load_state_dict(safetensors.torch.load(data))
     return network.eval()
+
+
+class Predictor:
+    """A trained network that gives probabilities for whatever it was trained on."""
+
+    def __init__(self, make: Callable[[], torch.nn.Module], data: bytes) -> None:
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._network = deserialize(make, data).to(self._device)
+
+    @torch.inference_mode()
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Give class probabilities; float32 [n, K], of at least one input."""
+        parts = [
+            self._network(torch.from_numpy(batch).to(self._device)).softmax(dim=1).cpu().numpy()
+            for batch in batches(values, BATCH_SIZE)
+        ]
+        return np.concatenate(parts)

@@ -60,4 +60,3 @@ def serialize(fitted: Fitted) -> bytes:
         "validation_losses": repr(fitted.validation_losses),
     }
     return safetensors.torch.save(fitted.tensors, metadata)
-

@@ -1,0 +1,12 @@
+"""Do what is not yet done of a project, in order: the whole story.
+
+python jobs/run.py configs/PROJECT.yaml
+"""
+
+import sys
+
+from wslabel.cli import main
+
+if __name__ == "__main__":
+    sys.argv.insert(1, "run")
+    main()

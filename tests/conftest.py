@@ -1,0 +1,174 @@
+"""Small real things for tests: images, networks, word vectors, an S3 server, one Ray cluster."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+os.environ.setdefault("WSLABEL_QUIET", "1")
+REAL = Path(os.environ.get("WSLABEL_REAL", Path(__file__).parents[2] / "shared" / "real"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if REAL.is_dir():
+        return
+    skip = pytest.mark.skip(reason=f"the real photos and weights are absent: {REAL}")
+    for item in items:
+        if item.get_closest_marker("real"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """The folder of real photos and weights."""
+    return REAL
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    os.environ["WSLABEL_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[None]:
+    """The one Ray cluster of a test session: two CPUs, as on the smallest laptop."""
+    import ray  # noqa: PLC0415 - most tests need no Ray
+
+    from wslabel.engine.cluster import disconnect  # noqa: PLC0415
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield
+    disconnect()
+
+
+def paint(path: Path, kind: str, seed: int, size: tuple[int, int] = (48, 40)) -> None:
+    """Draw a noisy blue ("sea") or green ("jungle") JPEG."""
+    rng = np.random.default_rng(seed)
+    base = {"sea": (60, 90, 170), "jungle": (60, 140, 70), "other": (150, 80, 80)}[kind]
+    noise = rng.normal(0, 25, (*size, 3)) + rng.normal(0, 30, 3)
+    pixels = (np.array(base) + noise).clip(0, 255).astype(np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, "JPEG", quality=92)
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders `coast` and `forest` of 30 small images each."""
+    root = tmp_path_factory.mktemp("scenes")
+    for index in range(30):
+        paint(root / "coast" / f"c{index:02d}.jpg", "sea", index)
+        paint(root / "forest" / f"f{index:02d}.jpg", "jungle", 1000 + index)
+    return root
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Small networks in the real formats: a timm classifier, an open_clip model, word vectors."""
+
+    classifier: Path
+    categories: Path
+    clip_config: Path
+    clip_weights: Path
+    words: Path
+
+
+CATEGORIES = ("seashore, coast", "rain forest", "fishing boat", "oak tree", "toaster")
+CLIP_CONFIG = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 1, "layers": 1},
+}
+
+
+@pytest.fixture(scope="session")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Networks:
+    """Make small checkpoints with seeded random weights, and word vectors trained on a few lines."""
+    import fasttext  # noqa: PLC0415
+    import open_clip  # noqa: PLC0415
+    import timm  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+
+    root = tmp_path_factory.mktemp("networks")
+    made = Networks(*(root / n for n in ("net.pth", "names.txt", "tiny-clip.json", "clip.pt", "w.bin")))
+    torch.manual_seed(0)
+    net = timm.create_model("test_efficientnet", num_classes=len(CATEGORIES))
+    torch.save(net.state_dict(), made.classifier)
+    made.categories.write_text("\n".join(CATEGORIES))
+    made.clip_config.write_text(json.dumps(CLIP_CONFIG))
+    open_clip.add_model_config(made.clip_config)
+    torch.save(open_clip.create_model("tiny-clip").state_dict(), made.clip_weights)
+    corpus = root / "corpus.txt"
+    lines = ["sea ocean coast seashore boat fishing water blue", "forest tree oak rain green jungle"]
+    corpus.write_text("\n".join(lines * 200))
+    model = fasttext.train_unsupervised(
+        str(corpus), dim=8, minCount=1, epoch=5, thread=1, maxn=0, verbose=0
+    )
+    model.save_model(str(made.words))
+    return made
+
+
+def tiny_config(scenes: Path, **sections: Any) -> dict[str, Any]:
+    """A project over small images that needs no network: color features, three voting functions."""
+    return {
+        "workspace": "ws",
+        "classes": ["jungle", "sea"],
+        "images": {
+            "source": "folder",
+            "path": str(scenes),
+            "classes": {"jungle": "forest", "sea": "coast"},
+            "shard_size": 8,
+        },
+        "features": {"color": None, "thumbnail": {"size": 32}},
+        "labeling_functions": [
+            {"name": "mean", "kind": "color", "statistic": "mean", "votes": BLUE_GREEN},
+            {"name": "pixel", "kind": "color", "statistic": "pixel", "votes": BLUE_GREEN},
+            {"name": "blue", "kind": "color", "statistic": "mean", "votes": {"blue": "sea"}},
+        ],
+        "label_model": {"epochs": 50},
+    } | sections
+
+
+BLUE_GREEN = {"blue": "sea", "green": "jungle"}
+
+
+def write_config(path: Path, config: dict[str, Any]) -> Path:
+    """Write a project file."""
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    return path
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A local S3 server with one bucket."""
+
+    endpoint: str
+    bucket: str
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """Serve a bucket by moto in this process; credentials are in the environment."""
+    import boto3  # noqa: PLC0415
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    os.environ |= {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="bucket")
+    yield S3Server(endpoint, "bucket")
+    server.stop()
+
+

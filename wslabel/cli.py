@@ -1,0 +1,153 @@
+"""The command line: `wslabel run`, `wslabel status`; what varies is in the project file.
+
+Exit codes: 0 done, 1 an error, 2 a wrong project file or call, 3 work left for the next run.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from wslabel import pipeline
+from wslabel.config import load
+from wslabel.engine.cluster import disconnect, is_connected
+from wslabel.errors import ConfigError, WorkLeft, WslabelError
+from wslabel.settings import Project
+
+app = typer.Typer(
+    add_completion=True, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__
+)
+Config = Annotated[Path, typer.Argument(help="the project file")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON lines instead of tables")]
+Retry = Annotated[list[str] | None, typer.Option(help="error kind whose images to take up again")]
+Until = Annotated[str | None, typer.Option(help="last stage to do")]
+
+
+def main() -> None:
+    """Run a command; a known error is one sentence and an exit code, never a traceback."""
+    with _plainly():
+        app()
+
+
+@app.command()
+def run(config: Config, retry: Retry = None, until: Until = None, as_json: AsJson = False) -> None:  # noqa: FBT002 - an option
+    """Do what is not yet done of a project, from images to an evaluated classifier."""
+    outcomes = pipeline.run(load(config), retry or (), until)
+    nothing = True
+    for outcome in outcomes:
+        nothing = nothing and not outcome.made
+        show(outcome, as_json=as_json)
+    if nothing and not as_json:
+        started = "" if is_connected() else "; Ray was not started"
+        print(f"nothing to do: all tables are there{started}")
+
+
+@app.command()
+def status(config: Config, as_json: AsJson = False) -> None:  # noqa: FBT002 - an option
+    """Show the tables of a project: shards done and missing, rows, errors by kind."""
+    rows = [asdict(row) for row in pipeline.status(load(config))]
+    if as_json:
+        _print_json(rows)
+        return
+    for row in rows:
+        row["errors"] = _counts(row["errors"])
+    _print_table("", rows)
+
+
+def job(stage: Callable[[Project], pipeline.Outcome]) -> None:
+    """Run one stage for the project file that the command line names; the body of every job."""
+    with _plainly():
+        if len(sys.argv) != 2:
+            raise ConfigError(f"usage: python {sys.argv[0]} CONFIG")
+        show(stage(load(sys.argv[1])), as_json=False)
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    try:
+        yield
+    except WslabelError as error:
+        print(f"wslabel: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, ConfigError) else 3 if isinstance(error, WorkLeft) else 1)
+    except KeyboardInterrupt:
+        print("wslabel: stopped; what was committed stays, run again to go on", file=sys.stderr)
+        sys.exit(130)
+    finally:
+        disconnect()
+
+
+def show(outcome: pipeline.Outcome, *, as_json: bool) -> None:
+    """Print what a stage did."""
+    if as_json:
+        _print_json([asdict(outcome)])
+        return
+    what = f"{outcome.made} of {outcome.total} made" if outcome.made else f"{outcome.total} there"
+    errors = f", failed: {_counts(outcome.errors)}" if outcome.errors else ""
+    rate = outcome.num_images / outcome.seconds if outcome.seconds else 0.0
+    images = f", {outcome.num_images:,} images, {rate:,.0f}/s" if outcome.num_images else ""
+    print(f"{outcome.stage:<10} {what}{images}{errors} in {outcome.seconds:.1f} s")
+    if outcome.report is not None:
+        _show_report(outcome.report)
+
+
+def _show_report(report: dict[str, Any]) -> None:
+    functions = report.get("labeling_functions", [])
+    keep = ("name", "classes", "coverage", "overlaps", "conflicts", "correct", "incorrect")
+    rows = [
+        {key: row[key] for key in keep} | {"accuracy": row["empirical_accuracy"]}
+        for row in functions
+    ]
+    _print_table("Labeling functions", rows)
+    _print_table("Labels against truth", list(_qualities(report, ("label", "majority_label"))))
+    variants = ("original", "soft", "hard")
+    _print_table("Networks on the test split", list(_qualities(report, variants)))
+
+
+def _qualities(report: dict[str, Any], kinds: Iterable[str]) -> Iterator[dict[str, Any]]:
+    names = {"label": "label model", "majority_label": "majority vote"}
+    for kind in kinds:
+        for split, found in report.get(kind, {}).items():
+            row = {"labels": names.get(kind, kind), "split": split, "images": found["num_images"]}
+            row |= {"coverage": found["coverage"], "accuracy": found["accuracy"]}
+            for name, score in zip(report["classes"], found["classes"], strict=True):
+                row |= {f"{name} {key}": score[key] for key in ("precision", "recall", "f1")}
+            yield row
+
+
+def _counts(errors: dict[str, int]) -> str:
+    return ", ".join(f"{kind} {count}" for kind, count in sorted(errors.items()))
+
+
+def _print_json(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        print(json.dumps(row, sort_keys=True), flush=True)
+
+
+def _print_table(title: str, rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    table = Table(title=title or None, title_justify="left")
+    for key, value in rows[0].items():
+        table.add_column(key, justify="right" if isinstance(value, int | float) else "left")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    # A terminal wraps what is too wide; a log keeps each row on its line.
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width).print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
