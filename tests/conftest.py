@@ -106,9 +106,9 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> Networks:
     torch.save(open_clip.create_model("tiny-clip").state_dict(), made.clip_weights)
     corpus = root / "corpus.txt"
     lines = ["sea ocean coast seashore boat fishing water blue", "forest tree oak rain green jungle"]
-    corpus.write_text("\n".join(lines * 200))
+    corpus.write_text("\n".join(lines * 1000))
     model = fasttext.train_unsupervised(
-        str(corpus), dim=8, minCount=1, epoch=5, thread=1, maxn=0, verbose=0
+        str(corpus), dim=8, minCount=1, epoch=5, thread=1, minn=0, maxn=0, bucket=1, verbose=0
     )
     model.save_model(str(made.words))
     return made

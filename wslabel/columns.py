@@ -59,6 +59,8 @@ def to_array(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
 def _from_lists(column: pa.Array) -> np.ndarray:
     size = column.type.list_size
     flat = column.values.slice(column.offset * size, len(column) * size)
+    if pa.types.is_integer(flat.type):
+        flat = flat.fill_null(-1)  # else numpy would get floats
     values = np.asarray(flat.to_numpy(zero_copy_only=False)).reshape(len(column), size)
     if not column.null_count:
         return values

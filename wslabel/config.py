@@ -56,6 +56,10 @@ def load(path: str | Path) -> Project:
     return _resolve(file, project)
 
 
+_UNREADABLE = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What PyYAML raises: its own errors, and others from dates, numbers and tags that are none."""
+
+
 class _Strict(yaml.SafeLoader):
     """YAML without silent surprises: a key written twice is an error."""
 
@@ -76,13 +80,15 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: there is no such project file; {nearest(file.name, siblings)}")
     try:
         raw = yaml.load(file.read_text(encoding="utf-8"), _Strict)
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
+    except _UNREADABLE as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{file}: this is no valid YAML: {reason}") from None
     if not isinstance(raw, dict):
         raise ConfigError(f"{file}: expected keys and values, found {type(raw).__name__}")
     if "features" in raw and not isinstance(raw["features"], dict):
-        raise ConfigError(f"{file}: features: expected features by name")
+        raise ConfigError(
+            f"{file}: features: expected features by name, found {_short(raw['features'])}"
+        )
     raw["features"] = {
         name: {} if feature is None else feature
         for name, feature in (raw.get("features") or {}).items()
@@ -92,9 +98,10 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _sentences(file: Path, raw: dict[str, Any], error: ValidationError) -> Iterator[str]:
     for problem in error.errors(include_url=False):
-        key = _key(raw, problem["loc"])
+        is_missing = problem["type"] == "missing"
+        key = _key(raw, problem["loc"], is_missing=is_missing)
         text = problem["msg"]
-        if problem["type"] == "missing":
+        if is_missing:
             text = "this key is missing"
         elif problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
             text = _choice(problem)
@@ -119,14 +126,14 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _key(raw: object, loc: tuple[int | str, ...]) -> str:
+def _key(raw: object, loc: tuple[int | str, ...], *, is_missing: bool) -> str:
     """Spell a location as it stands in the file; pydantic adds the tags of unions to it."""
     key = ""
     for index, part in enumerate(loc):
-        is_last = index == len(loc) - 1
-        if isinstance(raw, list) and isinstance(part, int) and part < len(raw):
-            raw, key = raw[part], f"{key}[{part}]"
-        elif isinstance(raw, dict) and (part in raw or is_last):
+        is_wanted = is_missing and index == len(loc) - 1
+        if isinstance(raw, list) and isinstance(part, int):
+            raw, key = raw[part] if part < len(raw) else None, f"{key}[{part}]"
+        elif isinstance(raw, dict) and (part in raw or is_wanted):
             raw, key = raw.get(part), f"{key}.{part}" if key else str(part)
     return key
 
@@ -135,11 +142,19 @@ def _resolve(file: Path, project: Project) -> Project:
     """Make the paths of a project absolute and see that what it names is there."""
     base = file.resolve().parent
 
-    def place(path: str) -> str:
-        return path if is_remote(path) else str((base / path).resolve())
+    def place(key: str, path: str) -> str:
+        if is_remote(path):
+            return path
+        try:
+            full = (base / path).resolve()
+            full.exists()
+        except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, a loop
+            reason = getattr(error, "strerror", None) or error
+            raise ConfigError(f"{file}: {key}: {_short(path)} is no path: {reason}") from None
+        return str(full)
 
     def existing(key: str, path: str) -> str:
-        full = place(path)
+        full = place(key, path)
         if not is_remote(full) and not Path(full).exists():
             choices = [p.name for p in Path(full).parent.glob("*")]
             raise ConfigError(
@@ -154,14 +169,17 @@ def _resolve(file: Path, project: Project) -> Project:
         name: _resolve_feature(f"features.{name}", feature, existing)
         for name, feature in project.features.items()
     }
-    votes = [_resolve_vote(file, vote, existing) for vote in project.labeling_functions]
+    votes = [
+        _resolve_vote(file, f"labeling_functions[{index}] ({vote.name})", vote, existing)
+        for index, vote in enumerate(project.labeling_functions)
+    ]
     training = project.training
     if training is not None and training.weights is not None and training.weights != "DEFAULT":
         weights = existing("training.weights", training.weights)
         training = training.model_copy(update={"weights": weights})
     return project.model_copy(
         update={
-            "workspace": place(project.workspace),
+            "workspace": place("workspace", project.workspace),
             "images": images,
             "features": features,
             "labeling_functions": votes,
@@ -185,8 +203,7 @@ def _resolve_feature(key: str, feature: Any, existing: Any) -> Any:
     return feature.model_copy(update=update)
 
 
-def _resolve_vote(file: Path, vote: Any, existing: Any) -> Any:
-    key = f"labeling_functions ({vote.name})"
+def _resolve_vote(file: Path, key: str, vote: Any, existing: Any) -> Any:
     if vote.kind == "category":
         vectors = existing(f"{key}.word_vectors", vote.word_vectors)
         return vote.model_copy(update={"word_vectors": vectors})
@@ -196,7 +213,8 @@ def _resolve_vote(file: Path, vote: Any, existing: Any) -> Any:
     beside = file.resolve().parent / f"{module.replace('.', '/')}.py"
     if beside.is_file():
         return vote.model_copy(update={"function": f"{beside}:{function}"})
-    if importlib.util.find_spec(module.partition(".")[0]) is None:
+    package = module.partition(".")[0]
+    if not package or importlib.util.find_spec(package) is None:
         raise ConfigError(
             f"{file}: {key}.function: there is no module '{module}', "
             f"neither '{beside}' nor installed"

@@ -107,6 +107,8 @@ class TableSource(Source):
     @classmethod
     def _free_names(cls, value: list[str]) -> list[str]:
         for name in value:
+            if value.count(name) > 1:
+                raise refuse(f"metadata column '{name}' is named twice")
             if name in RESERVED:
                 raise refuse(f"metadata column '{name}' has a name of ours; rename it in the file")
         return value
@@ -341,7 +343,7 @@ class Training(Settings):
     @classmethod
     def _some_once(cls, value: list[str]) -> list[str]:
         if not value or len(set(value)) != len(value):
-            raise refuse("name at least one of original, soft, hard, each once")
+            raise refuse(f"name at least one of original, soft, hard, each once, found {value}")
         return value
 
     @field_validator("network")
@@ -408,11 +410,19 @@ class Project(Settings):
         return self
 
     def _check_truth(self) -> None:
-        for name in self.images.classes or {}:
+        classes = self.images.classes or {}
+        for name in classes:
             self._check_class("images.classes", name)
+        owns = [o for own in classes.values() for o in ([own] if isinstance(own, str) else own)]
+        for own in owns:
+            if owns.count(own) > 1:
+                raise refuse(f"images.classes: '{own}' is named twice")
         balance = self.label_model.class_balance
         if balance is not None and len(balance) != len(self.classes):
-            raise refuse(f"label_model.class_balance: expected {len(self.classes)} numbers")
+            raise refuse(
+                f"label_model.class_balance: expected {len(self.classes)} numbers, "
+                f"found {len(balance)}"
+            )
 
     def _check_class(self, where: str, name: str) -> None:
         if name not in self.classes:

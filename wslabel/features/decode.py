@@ -24,8 +24,11 @@ class Undecodable(WslabelError):
     """Bytes that are no image for us; `kind` is one of schema.ERROR_KINDS."""
 
     def __init__(self, kind: str, detail: str) -> None:
-        super().__init__(f"{kind}: {detail}")
+        super().__init__(kind, detail)  # both, so that it travels between processes
         self.kind = kind
+
+    def __str__(self) -> str:
+        return ": ".join(self.args)
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,15 @@ def decode(data: bytes, max_pixels: int) -> Decoded:
                     raise Undecodable("too_large", f"{image.width} x {image.height} pixels")
                 is_gray = image.mode in GRAY_MODES
                 upright = ImageOps.exif_transpose(image)
-                return Decoded(np.asarray(upright.convert("RGB")), is_gray)
+                return Decoded(_rgb(upright), is_gray)
         except Image.DecompressionBombError as error:
             raise Undecodable("too_large", str(error)) from None
         except DAMAGE as error:
             raise Undecodable("not_an_image", f"{type(error).__name__}: {error}") from None
+
+
+def _rgb(image: Image.Image) -> np.ndarray:
+    if image.mode.startswith("I;16"):
+        # Pillow would clip 16 bits at 255; keep their upper half, as OpenCV does.
+        image = Image.fromarray((np.asarray(image.convert("I")) >> 8).astype(np.uint8))
+    return np.asarray(image.convert("RGB"))

@@ -16,7 +16,7 @@ def read(settings: TableSource, s3: S3) -> pa.Table:
     Raises:
         SourceError: a column is not there, or a row cannot be an image.
     """
-    table = _parse(settings.path, s3)
+    table = _parse(settings, s3)
     where = settings.path
 
     def column(name: str | None) -> pa.ChunkedArray:
@@ -39,14 +39,28 @@ def read(settings: TableSource, s3: S3) -> pa.Table:
     return check(listing, where)
 
 
-def _parse(path: str, s3: S3) -> pa.Table:
+def _parse(settings: TableSource, s3: S3) -> pa.Table:
+    path = settings.path
     parent, _, name = path.rpartition("/")
-    stream = pa.BufferReader(Location(parent, s3).read(name))
     try:
-        return pq.read_table(stream) if name.endswith(".parquet") else pacsv.read_csv(stream)
+        stream = pa.BufferReader(Location(parent, s3).read(name))
+        return pq.read_table(stream) if name.endswith(".parquet") else _parse_csv(settings, stream)
+    except FileNotFoundError:
+        raise SourceError(f"{path}: there is no such file") from None
     except pa.ArrowInvalid as error:
         reason = " ".join(str(error).split())
         raise SourceError(f"{path}: expected CSV or Parquet: {reason}") from None
+
+
+def _parse_csv(settings: TableSource, stream: pa.NativeFile) -> pa.Table:
+    ours = (settings.uri, settings.image_id, settings.truth, settings.split_column)
+    options = pacsv.ConvertOptions(
+        # Guessed types would turn an id 007 into 7; an empty cell says that there is no value.
+        column_types={name: pa.string() for name in ours if name is not None},
+        strings_can_be_null=True,
+        null_values=[""],
+    )
+    return pacsv.read_csv(stream, convert_options=options)
 
 
 def _absolute(uri: str | None, folder: str) -> str | None:

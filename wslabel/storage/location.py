@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -230,8 +231,9 @@ class Location:
             return
         limit = time.time() - STALE_AFTER_S
         for draft in Path(self._base, STAGING).glob("*"):
-            if draft.stat().st_mtime < limit:
-                draft.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # its writer has just finished
+                if draft.stat().st_mtime < limit:
+                    draft.unlink()
 
     def read_many(self, paths: list[str], read: Callable[[str], T], *, threads: int = 8) -> list[T]:
         """Read several files at once, in the order asked for."""

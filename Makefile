@@ -1,0 +1,43 @@
+# Targets of every day; each is a line or two. `make test` needs nothing but Python and a C++ compiler.
+PYTHON ?= python3
+BIN := .venv/bin
+ONLY ?=
+
+.PHONY: setup check test soak bench bench-gpu lock clean
+
+setup: .venv/ready
+
+# Byte code is compiled at once: importing torch and its friends takes half a minute without.
+.venv/ready: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode --python $(BIN)/python requirements.lock
+	$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --editable .
+	touch $@
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: setup
+	$(BIN)/python -m pytest
+
+# Kill a run again and again at random moments, for as long as it takes.
+soak: setup
+	WSLABEL_KILLS=60 $(BIN)/python -m pytest tests/kill -k random
+
+bench: setup
+	$(BIN)/python -m tests.benchmarks $(ONLY)
+
+# The same on a GPU machine: pools, precisions and transfers are those of the GPU.
+bench-gpu: setup
+	WSLABEL_BENCH_GPU=1 $(BIN)/python -m tests.benchmarks $(ONLY)
+
+lock:
+	$(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url \
+	  --no-header --universal --python-version 3.11 --quiet --output-file requirements.lock
+
+clean:
+	rm -rf .venv workspaces .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,22 @@
+"""Run benchmarks by name, or all of them."""
+
+import importlib
+import json
+import os
+import sys
+
+NAMES = ("featurize_efficiency", "featurize_vs_tutorial", "vote_rate", "peak_memory_growth")
+
+
+def main() -> None:
+    os.environ.setdefault("WSLABEL_QUIET", "1")
+    chosen = [name for name in sys.argv[1:] if name] or NAMES
+    for name in chosen:
+        if name not in NAMES:
+            sys.exit(f"no benchmark '{name}'; there are {', '.join(NAMES)}")
+        result = importlib.import_module(f"tests.benchmarks.{name}").measure()
+        print(json.dumps({"name": name} | result, sort_keys=True), flush=True)
+
+
+if __name__ == "__main__":
+    main()

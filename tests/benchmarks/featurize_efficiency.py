@@ -1,0 +1,92 @@
+"""Marginal images/s of the featurize job over the ceiling: plain processes doing the same work.
+
+The slope between a small and a large job cancels start-up. The ceiling is one plain process with
+one thread per core, doing the same decode and the same forward at the same precision on the same
+images, with no Ray. Bare decode and bare forward loops, run in the same way, say whether the
+ceiling is one.
+"""
+
+import multiprocessing
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tests.benchmarks.data import efficientnet, jpegs, project
+from wslabel import pipeline
+from wslabel.columns import batches
+from wslabel.settings import Project
+from wslabel.steps.extractors import make_model
+from wslabel.steps.featurize import ImagePreparer, input_kinds
+from wslabel.steps.tables import Tables
+
+SMALL, LARGE = int(os.environ.get("S",2000)), int(os.environ.get("L",6000))
+CEILING_IMAGES = 512
+CORES = os.cpu_count() or 1
+
+
+def measure() -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        weights = efficientnet(root / "b0.pth")
+        seconds = {}
+        for count in (SMALL, LARGE):
+            images = jpegs(root / f"images{count}", count)
+            made = project(root / f"p{count}", images, weights)
+            pipeline.ingest(made)
+            seconds[count] = pipeline.featurize(made).seconds
+        ceiling = plain(made)
+    rate = (LARGE - SMALL) / (seconds[LARGE] - seconds[SMALL])
+    detail = {
+        "cores": CORES,
+        "job_images_per_s": rate,
+        "job_seconds": seconds,
+        **ceiling,
+        "ceiling_over_bare_sum": ceiling["ceiling_images_per_s"]
+        * (1 / ceiling["decode_images_per_s"] + 1 / ceiling["forward_images_per_s"]),
+    }
+    value = rate / ceiling["ceiling_images_per_s"]
+    return {"value": value, "unit": "ratio", "detail": detail}
+
+
+def plain(made: Project) -> dict[str, Any]:
+    """Measure the ceiling and its bare halves, all cores at once."""
+    precision = Tables(made).extractors["efficientnet"].precision
+    rates: dict[str, Any] = {"precision": precision}
+    for what in ("decode", "forward", "ceiling"):
+        context = multiprocessing.get_context("spawn")
+        barrier, queue = context.Barrier(CORES), context.Queue()
+        workers = [context.Process(target=_loop, args=(made, what, barrier, queue)) for _ in range(CORES)]
+        for worker in workers:
+            worker.start()
+        spent = [queue.get() for _ in workers]
+        for worker in workers:
+            worker.join()
+        rates[f"{what}_images_per_s"] = sum(CEILING_IMAGES / s for s in spent)
+    return rates
+
+
+def _loop(made: Project, what: str, barrier: Any, queue: Any) -> None:
+    """Go through images in mini-batches: decode only, forward only, or both in turn."""
+    torch.set_num_threads(1)
+    extractors = list(Tables(made).extractors.values())
+    network = next(e for e in extractors if e.is_network)
+    by_value = tuple((e.name, e.settings) for e in extractors if not e.is_network)
+    prepare = ImagePreparer(by_value, input_kinds([network]), made.engine.max_pixels)
+    model = make_model(network, made.s3)
+    paths = sorted(Path(made.images.path).iterdir())[:CEILING_IMAGES]
+    size = made.engine.batch_size
+    fixed = np.stack([prepare(p.read_bytes()).inputs[0] for p in paths[:size]])
+    model(fixed)
+    barrier.wait()
+    start = time.perf_counter()
+    for part in batches(np.array(paths), size):
+        if what != "forward":
+            images = np.stack([prepare(path.read_bytes()).inputs[0] for path in part])
+        if what != "decode":
+            model(images if what == "ceiling" else fixed)
+    queue.put(time.perf_counter() - start)

@@ -1,0 +1,193 @@
+"""Any bytes become an upright RGB image or a named reason; nothing else ever comes out."""
+
+import io
+import pickle
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from wslabel.features.decode import Decoded, Undecodable, decode
+
+PLENTY = 10_000_000
+RED, BLUE = (220, 30, 40), (20, 40, 210)
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    sink = io.BytesIO()
+    image.save(sink, kind, **options)
+    return sink.getvalue()
+
+
+def noise(size: tuple[int, int] = (24, 16)) -> Image.Image:
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    return Image.fromarray(pixels)
+
+
+def refused(data: bytes, max_pixels: int = PLENTY) -> str:
+    with pytest.raises(Undecodable) as caught:
+        decode(data, max_pixels)
+    return caught.value.kind
+
+
+def png_header(width: int, height: int) -> bytes:
+    body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    crc = struct.pack(">I", zlib.crc32(body))
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + crc
+
+
+def test_a_lossless_image_keeps_every_pixel() -> None:
+    decoded = decode(encoded(noise(), "PNG"), PLENTY)
+    assert np.array_equal(decoded.pixels_HW3, np.asarray(noise()))
+    assert decoded.pixels_HW3.dtype == np.uint8
+    assert not decoded.is_gray
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA"])
+def test_an_image_stored_without_colors_is_gray(mode: str) -> None:
+    gray = Image.new("L", (5, 3), 255).convert(mode)
+    decoded = decode(encoded(gray, "PNG"), PLENTY)
+    assert decoded.is_gray
+    assert decoded.pixels_HW3.shape == (3, 5, 3)
+    assert (decoded.pixels_HW3 == 255).all()
+
+
+def test_a_gray_jpeg_is_gray_and_a_colorless_color_jpeg_is_not() -> None:
+    assert decode(encoded(Image.new("L", (9, 9), 90), "JPEG"), PLENTY).is_gray
+    assert not decode(encoded(Image.new("RGB", (9, 9), (90, 90, 90)), "JPEG"), PLENTY).is_gray
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_16_bit_gray_keeps_its_brightness(kind: str) -> None:
+    levels = np.array([[0, 0x4000, 0x8000, 0xFFFF]], np.uint16)
+    decoded = decode(encoded(Image.fromarray(levels), kind), PLENTY)
+    assert decoded.is_gray
+    assert np.abs(decoded.pixels_HW3[0, :, 0].astype(int) - [0, 64, 128, 255]).max() <= 1
+
+
+def test_cmyk_becomes_its_rgb_color() -> None:
+    red = Image.new("RGB", (16, 16), RED).convert("CMYK")
+    decoded = decode(encoded(red, "JPEG", quality=98), PLENTY)
+    assert np.abs(decoded.pixels_HW3.mean(axis=(0, 1)) - RED).max() < 8
+    assert not decoded.is_gray
+
+
+def test_a_palette_is_looked_up() -> None:
+    image = Image.new("RGB", (4, 2), RED)
+    image.putpixel((3, 1), BLUE)
+    decoded = decode(encoded(image.convert("P", palette=Image.Palette.ADAPTIVE), "PNG"), PLENTY)
+    assert decoded.pixels_HW3[0, 0].tolist() == list(RED)
+    assert decoded.pixels_HW3[1, 3].tolist() == list(BLUE)
+    assert not decoded.is_gray
+
+
+def test_transparency_is_dropped() -> None:
+    image = Image.new("RGBA", (4, 2), (*RED, 0))
+    assert decode(encoded(image, "PNG"), PLENTY).pixels_HW3[0, 0].tolist() == list(RED)
+
+
+def test_exif_orientation_turns_the_image_upright() -> None:
+    lying = Image.new("RGB", (32, 16), BLUE)
+    lying.paste(RED, (0, 0, 16, 16))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by 90 degrees: left becomes top
+    upright = decode(encoded(lying, "JPEG", quality=95, exif=exif), PLENTY).pixels_HW3
+    assert upright.shape == (32, 16, 3)
+    assert upright[4, 8, 0] > upright[4, 8, 2]
+    assert upright[28, 8, 2] > upright[28, 8, 0]
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+def test_an_animation_gives_its_first_frame(kind: str) -> None:
+    first, second = (Image.new("RGB", (16, 16), color) for color in (RED, BLUE))
+    options = {"lossless": True} if kind == "WEBP" else {}
+    data = encoded(first, kind, save_all=True, append_images=[second], **options)
+    assert np.abs(decode(data, PLENTY).pixels_HW3[5, 5].astype(int) - RED).max() <= 2
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_truncated_file_is_not_an_image(kind: str) -> None:
+    data = encoded(noise(), kind)
+    assert refused(data[: len(data) // 2]) == "not_an_image"
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\0" * 64, b"<html><body>404</body></html>", b"\xff\xd8\xff", b"GIF89a"]
+)
+def test_other_bytes_are_not_an_image(data: bytes) -> None:
+    assert refused(data) == "not_an_image"
+
+
+def test_an_image_of_more_pixels_than_allowed_is_too_large() -> None:
+    data = encoded(noise((24, 16)), "PNG")
+    assert decode(data, 24 * 16).pixels_HW3.shape == (24, 16, 3)
+    assert refused(data, 24 * 16 - 1) == "too_large"
+
+
+def test_a_decompression_bomb_is_too_large_whatever_is_allowed() -> None:
+    assert refused(png_header(60_000, 60_000)) == "too_large"
+    assert refused(png_header(60_000, 60_000), 2**62) == "too_large"
+
+
+def test_the_reason_travels_between_processes() -> None:
+    error = pickle.loads(pickle.dumps(Undecodable("too_large", "9 x 9 pixels")))
+    assert error.kind == "too_large"
+    assert str(error) == "too_large: 9 x 9 pixels"
+
+
+GOOD: dict[str, bytes] = {
+    "JPEG": encoded(noise(), "JPEG"),
+    "progressive": encoded(noise(), "JPEG", progressive=True, exif=Image.Exif()),
+    "PNG": encoded(noise(), "PNG"),
+    "palette": encoded(noise().convert("P"), "PNG"),
+    "GIF": encoded(noise(), "GIF"),
+    "TIFF": encoded(noise(), "TIFF", compression="tiff_lzw"),
+    "WEBP": encoded(noise(), "WEBP"),
+    "BMP": encoded(noise(), "BMP"),
+}
+
+
+def outcome(data: bytes) -> Decoded | str:
+    try:
+        return decode(data, 1_000_000)
+    except Undecodable as error:
+        return error.kind
+
+
+Damage = list[tuple[float, int]]
+
+
+@pytest.mark.parametrize("kind", GOOD)
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.differing_executors])
+@given(
+    damage=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=8),
+    near_start=st.booleans(),
+    keep=st.sampled_from([1.0, 1.0, 0.9, 0.4]),
+)
+@example(damage=[(0.0, 0)], near_start=True, keep=1.0)
+def test_damage_gives_an_image_or_a_reason_and_nothing_else(
+    kind: str, damage: Damage, near_start: bool, keep: float
+) -> None:
+    data = bytearray(GOOD[kind])
+    reach = min(80, len(data)) if near_start else len(data)
+    for place, value in damage:
+        data[int(place * (reach - 1))] = value
+    found = outcome(bytes(data[: int(len(data) * keep)]))
+    if isinstance(found, Decoded):
+        assert found.pixels_HW3.ndim == 3
+        assert found.pixels_HW3.shape[2] == 3
+        assert found.pixels_HW3.dtype == np.uint8
+    else:
+        assert found in ("not_an_image", "too_large")
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.binary(max_size=200))
+def test_random_bytes_are_not_an_image(data: bytes) -> None:
+    assert outcome(data) == "not_an_image"
+
+

@@ -1,0 +1,91 @@
+"""Resizing is Pillow's within one level, cropping is torchvision's."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torchvision.transforms import CenterCrop
+
+from wslabel.features import resize
+from wslabel.features.decode import Decoded
+from wslabel.settings import Preprocess
+
+FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+sides = st.integers(1, 90)
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def levels_apart(a: np.ndarray, b: np.ndarray) -> int:
+    assert a.shape == b.shape
+    return int(np.abs(a.astype(int) - b.astype(int)).max())
+
+
+@pytest.mark.parametrize("interpolation", FILTERS)
+@settings(deadline=None, max_examples=40)
+@given(source=st.tuples(sides, sides), target=st.tuples(sides, sides), seed=st.integers(0, 99))
+def test_resizing_up_and_down_is_pillows_within_one_level(
+    interpolation: str, source: tuple[int, int], target: tuple[int, int], seed: int
+) -> None:
+    pixels = noise(*source, seed)
+    found = resize.exact(Decoded(pixels, is_gray=False), target, interpolation)
+    pillow = Image.fromarray(pixels).resize(target[::-1], FILTERS[interpolation])
+    assert levels_apart(found, np.asarray(pillow)) <= 1
+
+
+@settings(deadline=None, max_examples=100)
+@given(height=sides, width=sides, size=st.integers(1, 60))
+def test_cropping_is_torchvisions_padding_included(height: int, width: int, size: int) -> None:
+    pixels = noise(height, width)
+    theirs = CenterCrop(size)(Image.fromarray(pixels))
+    assert np.array_equal(resize.center_crop(pixels, size), np.asarray(theirs))
+
+
+@settings(deadline=None, max_examples=60)
+@given(height=sides, width=sides, size=st.integers(1, 60))
+def test_the_shorter_side_gets_its_size_and_the_longer_one_its_share(
+    height: int, width: int, size: int
+) -> None:
+    found = resize.shortest(Decoded(noise(height, width), is_gray=False), size, "bilinear")
+    short, long = sorted((height, width))
+    assert sorted(found.shape[:2]) == [size, int(size * long / short)]
+    assert (found.shape[0] >= found.shape[1]) == (height >= width) or size == found.shape[0]
+
+
+def test_an_image_of_the_right_size_is_left_alone() -> None:
+    pixels = noise(20, 30)
+    found = resize.exact(Decoded(pixels, is_gray=False), (20, 30), "bicubic")
+    assert np.array_equal(found, pixels)
+
+
+def test_squashing_forgets_the_aspect() -> None:
+    how = Preprocess(resize=16, mode="squash", crop=16, interpolation="bicubic")
+    pixels = noise(50, 20)
+    found = resize.prepare(Decoded(pixels, is_gray=False), how)
+    pillow = Image.fromarray(pixels).resize((16, 16), Image.Resampling.BICUBIC)
+    assert levels_apart(found, np.asarray(pillow)) <= 1
+
+
+def test_preparing_never_changes_the_image_itself() -> None:
+    pixels = noise(40, 40)
+    decoded = Decoded(pixels.copy(), is_gray=False)
+    for size in (16, 40, 64):
+        prepared = resize.prepare(decoded, Preprocess(resize=size, crop=48))
+        assert prepared.shape == (48, 48, 3)
+    assert np.array_equal(decoded.pixels_HW3, pixels)
+
+
+def test_features_of_one_size_share_the_work() -> None:
+    decoded = Decoded(noise(40, 50), is_gray=False)
+    first = resize.shortest(decoded, 20, "bilinear")
+    assert resize.exact(decoded, (20, 25), "bilinear") is first
+    assert resize.exact(decoded, (20, 25), "bicubic") is not first
+
+
+def test_a_read_only_image_is_resized_without_a_warning() -> None:
+    pixels = noise(12, 12)
+    pixels.flags.writeable = False
+    assert resize.exact(Decoded(pixels, is_gray=False), (6, 6), "bilinear").shape == (6, 6, 3)

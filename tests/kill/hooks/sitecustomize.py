@@ -1,0 +1,102 @@
+"""Stop a process at a chosen place, so that a test can kill it there.
+
+Python imports this by its name where PYTHONPATH has its folder: in the driver and in Ray's workers.
+WSLABEL_STOP_AT is "MOMENT WHERE NTH": the NTH time (over all processes) that the MOMENT comes for
+a path containing WHERE, the process leaves a mark in the folder WSLABEL_STOP_MARKS and stands still.
+"""
+
+import importlib.abc
+import importlib.util
+import os
+import sys
+import time
+from pathlib import Path
+
+
+
+def stop(moment, where):
+    wanted = os.environ["WSLABEL_STOP_AT"].split()
+    marks = Path(os.environ["WSLABEL_STOP_MARKS"])
+    if moment != wanted[0] or wanted[1] not in where:
+        return
+    # Creating a numbered file exclusively counts over all processes.
+    for number in range(1, 10000):
+        try:
+            (marks / str(number)).open("x").close()
+        except FileExistsError:
+            continue
+        if number == int(wanted[2]):
+            (marks / "stopped").touch()
+            time.sleep(3600)
+        return
+
+
+def patch_location(module):
+    link, create_s3, create = module._link, module.Location._create_s3, module.Location.create
+
+    def stopping_link(draft, final):
+        stop("before", str(final))
+        return link(draft, final)
+
+    def stopping_create_s3(self, path, data):
+        stop("before", path)
+        return create_s3(self, path, data)
+
+    def stopping_create(self, path, data):
+        made = create(self, path, data)
+        stop("after", path)
+        return made
+
+    module._link = stopping_link
+    module.Location._create_s3 = stopping_create_s3
+    module.Location.create = stopping_create
+
+
+def patch_fit(module):
+    fit = module.fit
+
+    def stopping_fit(*args, **kwargs):
+        stop("during", "fit")
+        return fit(*args, **kwargs)
+
+    module.fit = stopping_fit
+
+
+def patch_loop(module):
+    epoch = module._epoch
+
+    def stopping_epoch(*args, **kwargs):
+        stop("during", "training")
+        return epoch(*args, **kwargs)
+
+    module._epoch = stopping_epoch
+
+
+PATCHES = {
+    "wslabel.storage.location": patch_location,
+    "wslabel.label_model.snorkel": patch_fit,
+    "wslabel.training.loop": patch_loop,
+}
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name not in PATCHES:
+            return None
+        sys.meta_path.remove(self)
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            sys.meta_path.insert(0, self)
+        load = spec.loader.exec_module
+
+        def exec_module(module):
+            load(module)
+            PATCHES[name](module)
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+if os.environ.get("WSLABEL_STOP_AT"):
+    sys.meta_path.insert(0, Finder())

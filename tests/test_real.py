@@ -1,0 +1,189 @@
+"""The whole story on real photos with real networks: configs/real-scenes.yaml."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import yaml
+from PIL import Image
+from snorkel.labeling import LFAnalysis
+from snorkel.labeling.model import LabelModel
+
+from wslabel import pipeline
+from wslabel.columns import to_array
+from wslabel.config import load
+from wslabel.label_model.parameters import Parameters
+from wslabel.settings import Project
+from wslabel.steps.examples import one_hot
+from wslabel.steps.label import class_ids, votes_matrix
+from wslabel.steps.tables import Tables
+from wslabel.storage.table import shard_name
+from wslabel.training.loop import Place, Run, fit
+from wslabel.training.networks import LinearHead, MakeLinear
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
+
+CONFIG = Path(__file__).parents[1] / "configs" / "real-scenes.yaml"
+SEEDS, FOLDS = 5, 5
+
+
+@dataclass(frozen=True)
+class Story:
+    """A finished run and what its tables hold, in the order of the shards."""
+
+    project: Project
+    outcomes: dict[str, pipeline.Outcome]
+    ids: list[str]
+    split_N: np.ndarray
+    truth_N: np.ndarray
+    votes_NM: np.ndarray
+    labels: pa.Table
+    embeddings_ND: np.ndarray
+
+
+@pytest.fixture(scope="module")
+def story(real: Path, cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    folder = tmp_path_factory.mktemp("real")
+    text = CONFIG.read_text().replace("../../shared/real", str(real))
+    config = yaml.safe_load(text) | {"workspace": str(folder / "ws")}
+    (folder / "p.yaml").write_text(yaml.safe_dump(config))
+    project = load(folder / "p.yaml")
+    outcomes = {outcome.stage: outcome for outcome in pipeline.run(project)}
+    tables = Tables(project)
+    images = pa.concat_tables(tables.images.read(shard_name(s)) for s in tables.shards)
+    votes = pa.concat_tables(tables.votes.table.read(w.name) for w in tables.votes.works)
+    labels = pa.concat_tables(tables.labels.table.read(w.name) for w in tables.labels.works)
+    lite = tables.extractors["lite0"].table(tables.location)
+    embeddings = pa.concat_tables(lite.read(shard_name(s)) for s in tables.shards)
+    return Story(
+        project,
+        outcomes,
+        images.column("image_id").to_pylist(),
+        images.column("split").to_numpy(),
+        class_ids(images.column("truth"), tuple(project.classes)),
+        votes_matrix(votes),
+        labels,
+        to_array(embeddings.column("embedding")).astype(np.float32),
+    )
+
+
+def test_color_votes_equal_a_straightforward_computation(story: Story, real: Path) -> None:
+    expected = np.array([_color_votes(real / "scenes" / i) for i in story.ids])
+    assert np.array_equal(story.votes_NM[:, :2], expected)
+    for column in expected.T:
+        covered = column >= 0
+        print(covered.mean(), (column == story.truth_N)[covered].mean())
+    assert 0.6 < (expected[:, 0] >= 0).mean() < 0.8
+
+
+def _color_votes(path: Path) -> tuple[int, int]:
+    """The tutorial's two functions, as it writes them: argmax over OpenCV's channel order."""
+    bgr = np.asarray(Image.open(path))[:, :, ::-1]
+    vote = {0: 1, 1: 0, 2: -1}
+    per_pixel = np.bincount(bgr.argmax(axis=2).ravel(), minlength=3)
+    return vote[int(bgr.mean(axis=(0, 1)).argmax())], vote[int(per_pixel.argmax())]
+
+
+def test_analysis_equals_snorkels(story: Story) -> None:
+    names = [f.name for f in story.project.labeling_functions]
+    summary = LFAnalysis(story.votes_NM).lf_summary(Y=story.truth_N)
+    report = story.outcomes["evaluate"].report["labeling_functions"]
+    columns = {"coverage": "Coverage", "overlaps": "Overlaps", "conflicts": "Conflicts"}
+    columns |= {"correct": "Correct", "incorrect": "Incorrect", "empirical_accuracy": "Emp. Acc."}
+    for row, name in enumerate(names):
+        assert report[row]["name"] == name
+        for ours, theirs in columns.items():
+            assert report[row][ours] == summary[theirs].iloc[row], (name, ours)
+
+
+def test_label_model_equals_snorkels(story: Story) -> None:
+    tables = Tables(story.project)
+    stored = tables.constants.get(tables.label_model)["parameters"]
+    parameters = Parameters.from_json(stored)
+    model = LabelModel(cardinality=2, verbose=False)
+    model.fit(story.votes_NM[story.split_N == "train"], n_epochs=500, seed=123, progress_bar=False)
+    assert np.array_equal(parameters.mu, model.mu.detach().numpy())
+    voted = (story.votes_NM >= 0).any(axis=1)
+    expected = model.predict_proba(story.votes_NM)
+    found = to_array(story.labels.column("probabilities"))
+    assert np.abs(found[voted] - expected[voted]).max() < 1e-6
+    assert np.isnan(found[~voted]).all()
+
+
+def test_weak_labels_are_good(story: Story) -> None:
+    found = to_array(story.labels.column("label"))
+    labeled = found >= 0
+    accuracy = (found == story.truth_N)[labeled].mean()
+    print(f"accuracy {accuracy:.4f} at coverage {labeled.mean():.4f}")
+    assert labeled.mean() >= 0.95
+    assert accuracy >= 0.93
+
+
+@dataclass(frozen=True)
+class Fold:
+    inputs: np.ndarray
+    targets_NK: np.ndarray
+
+    def __call__(self, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        order = np.random.default_rng(epoch).permutation(len(self.inputs))
+        for start in range(0, len(order), 32):
+            rows = order[start : start + 32]
+            yield self.inputs[rows], self.targets_NK[rows]
+
+
+def test_soft_labels_train_nearly_as_well_as_truth(story: Story) -> None:
+    probs_NK = to_array(story.labels.column("probabilities"))
+    truth_NK = one_hot(story.truth_N, 2)
+    labeled = ~np.isnan(probs_NK[:, 0])
+    hits = {"truth": [], "soft": []}  # type: dict[str, list[np.ndarray]]
+    for seed in range(SEEDS):
+        fold_N = np.random.default_rng(seed).permutation(len(truth_NK)) % FOLDS
+        pooled = {name: np.zeros(len(truth_NK)) for name in hits}
+        for fold in range(FOLDS):
+            train, held = fold_N != fold, fold_N == fold
+            for name, targets, rows in (
+                ("truth", truth_NK, train),
+                ("soft", probs_NK, train & labeled),
+            ):
+                found = _held_out(story, targets, rows, held, seed)
+                pooled[name][held] = found == story.truth_N[held]
+        for name, right in pooled.items():
+            hits[name].append(right)
+    right = {name: np.mean(runs, axis=0) for name, runs in hits.items()}
+    gap_N = right["truth"] - right["soft"]
+    # Paired over images: each image's mean gap over the seeds is one draw.
+    half = 1.96 * gap_N.std(ddof=1) / np.sqrt(len(gap_N))
+    print(
+        f"truth {right['truth'].mean():.4f} soft {right['soft'].mean():.4f} "
+        f"gap {100 * gap_N.mean():.2f} points, 95 % interval +-{100 * half:.2f}"
+    )
+    assert gap_N.mean() <= 0.02
+
+
+def _held_out(
+    story: Story, targets: np.ndarray, rows: np.ndarray, held: np.ndarray, seed: int
+) -> Any:
+    dim = story.embeddings_ND.shape[1]
+    training = story.project.training
+    assert training is not None
+    fitted = fit(
+        Run(
+            "fold",
+            MakeLinear(dim, 2),
+            Fold(story.embeddings_ND[rows], targets[rows].astype(np.float32)),
+            None,
+            training.epochs,
+            training.learning_rate,
+            training.weight_decay,
+            seed,
+        ),
+        Place(),
+    )
+    head = LinearHead(dim, 2)
+    head.load_state_dict(fitted.tensors)
+    weights, bias = head.linear.weight.detach().numpy(), head.linear.bias.detach().numpy()
+    return (story.embeddings_ND[held] @ weights.T + bias).argmax(axis=1)
