@@ -534,7 +534,7 @@ TEXTS = {
     "a truth that is none": ("a: !!bool x", ["no valid YAML", "'x'"]),
     "a time that is none": ("a: !!timestamp x", ["no valid YAML"]),
     "an endless number": ("a: " + "9" * 5000, ["no valid YAML", "digits"]),
-    "an endless nesting": ("[" * 3000, ["no valid YAML", "recursion"]),
+    "an endless nesting": ("[" * 500, ["no valid YAML", "recursion"]),
     "a python object": ("a: !!python/object:os.system x", ["no valid YAML", "python/object"]),
 }
 
@@ -559,7 +559,7 @@ def test_bytes_that_are_no_text_are_refused(home: Path) -> None:
 
 def test_a_missing_file_names_its_neighbor(home: Path) -> None:
     write(home, full())
-    with pytest.raises(ConfigError, match="did you mean 'project.yaml'?"):
+    with pytest.raises(ConfigError, match="did you mean 'project\\.yaml'"):
         load(home / "projekt.yaml")
 
 
@@ -599,7 +599,7 @@ def places(node: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @settings(
-    deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
 def test_a_changed_config_loads_or_is_refused(home: Path, data: st.DataObject) -> None:
@@ -619,10 +619,12 @@ def test_a_changed_config_loads_or_is_refused(home: Path, data: st.DataObject) -
         if not config:
             break
     path_ = write(home, config)
+    sentence = f"{path_}: "
     try:
         assert isinstance(load(path_), Project)
     except ConfigError as error:
-        assert str(error).startswith(f"{path_}: ")
+        sentence = str(error)
+    assert sentence.startswith(f"{path_}: ")
 
 
 @settings(deadline=None, max_examples=150)

@@ -71,6 +71,10 @@ def describe(settings: Classifier, weights: Path) -> Card:
         raise WeightsError(
             f"{settings.model}: {len(categories)} category names for {logits.shape[1]} outputs"
         )
+    if settings.top_k > logits.shape[1]:
+        raise WeightsError(
+            f"{settings.model}: top_k {settings.top_k} of only {logits.shape[1]} outputs"
+        )
     return Card(how, categories, embedding.shape[1] if settings.embedding else None)
 
 

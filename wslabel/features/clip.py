@@ -2,18 +2,25 @@
 
 import json
 import os
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import open_clip
+import safetensors
 import torch
 
 from wslabel.errors import WeightsError, nearest
 from wslabel.features.card import Card
 from wslabel.features.network import Network
 from wslabel.settings import Clip, Preprocess
+
+
+# What open_clip and torch let through for files that are no checkpoint of this model.
+UNFIT = (RuntimeError, LookupError, ValueError, TypeError, AttributeError, OSError, EOFError,
+         pickle.UnpicklingError, safetensors.SafetensorError)  # fmt: skip
 
 
 def default_weights(settings: Clip) -> Path:
@@ -59,8 +66,8 @@ def _create(settings: Clip, weights: Path) -> Any:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         model = open_clip.create_model(_name(settings), pretrained=str(weights))
-    except (RuntimeError, KeyError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
+    except UNFIT as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise WeightsError(f"{weights}: does not fit {settings.model}: {reason}") from None
     return model.eval()
 

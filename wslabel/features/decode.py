@@ -57,8 +57,9 @@ def decode(data: bytes, max_pixels: int) -> Decoded:
                 if image.width * image.height > max_pixels:
                     raise Undecodable("too_large", f"{image.width} x {image.height} pixels")
                 is_gray = image.mode in GRAY_MODES
-                upright = ImageOps.exif_transpose(image)
-                return Decoded(_rgb(upright), is_gray)
+                # In place, since otherwise an image that is upright already is copied.
+                ImageOps.exif_transpose(image, in_place=True)
+                return Decoded(_rgb(image), is_gray)
         except Image.DecompressionBombError as error:
             raise Undecodable("too_large", str(error)) from None
         except DAMAGE as error:
@@ -69,4 +70,4 @@ def _rgb(image: Image.Image) -> np.ndarray:
     if image.mode.startswith("I;16"):
         # Pillow would clip 16 bits at 255; keep their upper half, as OpenCV does.
         image = Image.fromarray((np.asarray(image.convert("I")) >> 8).astype(np.uint8))
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))

@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import operator
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -38,10 +39,9 @@ class PythonVoter:
         if not self.by_row:
             return np.asarray(self.function(seen))
         rows = range(len(batch["image_id"]))
-        return np.asarray(
-            [self.function(SimpleNamespace(**{n: v[i] for n, v in seen.items()})) for i in rows],
-            dtype=np.int64,
-        )
+        found = [self.function(SimpleNamespace(**{n: v[i] for n, v in seen.items()})) for i in rows]
+        # Unlike a conversion by numpy, `index` refuses fractions instead of cutting them off.
+        return np.array([operator.index(vote) for vote in found], np.int64)
 
 
 def load(name: str, path: str) -> tuple[Callable[..., Any], ModuleType, str]:

@@ -28,6 +28,8 @@ from wslabel.settings import S3
 STAGING = ".staging"
 STALE_AFTER_S = 3600.0
 RETRIES = 5
+SDK_ATTEMPTS = 2
+"""Of each of our tries: the SDK's backoff grows so fast that five would take minutes in all."""
 T = TypeVar("T")
 
 
@@ -63,7 +65,7 @@ def s3_reader(s3: S3) -> pafs.S3FileSystem:
         options |= {"scheme": scheme or "https", "endpoint_override": host}
     if region := region_of(s3) or ("us-east-1" if endpoint else None):
         options["region"] = region
-    retry = pafs.AwsStandardS3RetryStrategy(max_attempts=RETRIES)
+    retry = pafs.AwsStandardS3RetryStrategy(max_attempts=SDK_ATTEMPTS)
     return pafs.S3FileSystem(retry_strategy=retry, **options)
 
 
@@ -118,7 +120,7 @@ class Location:
             anon=self.s3.anonymous,
             endpoint_url=endpoint_of(self.s3),
             client_kwargs={k: v for k, v in options.items() if v},
-            config_kwargs={"retries": {"max_attempts": RETRIES, "mode": "standard"}},
+            config_kwargs={"retries": {"total_max_attempts": SDK_ATTEMPTS, "mode": "standard"}},
             skip_instance_cache=True,
         )
 
@@ -185,6 +187,14 @@ class Location:
 
     def _create_s3(self, path: str, data: memoryview) -> bool:
         try:
+            return self._put(path, data)
+        except (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError) as error:
+            raise OSError(str(error)) from error  # transient
+        except botocore.exceptions.BotoCoreError as error:  # no credentials, no such region
+            raise StorageError(f"{self.uri(path)}: {error}") from error
+
+    def _put(self, path: str, data: memoryview) -> bool:
+        try:
             # botocore wants bytes; a conditional put leaves an object that is there alone.
             self._writer.pipe_file(self._full(path), bytes(data), mode="create")
         except FileExistsError:
@@ -221,7 +231,7 @@ class Location:
     def delete(self, path: str) -> None:
         """Remove a file; one that is gone already is no error."""
         try:
-            self._reader.delete_file(self._full(path))
+            retrying(lambda: self._reader.delete_file(self._full(path)), self.uri(path))
         except FileNotFoundError:
             return
 

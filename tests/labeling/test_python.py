@@ -1,0 +1,136 @@
+"""Functions of the user's vote by columns, or by rows as Snorkel's do."""
+
+import hashlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from snorkel.labeling import LabelingFunction, PandasLFApplier, labeling_function
+
+from wslabel.errors import ConfigError
+from wslabel.labeling.jury import Jury
+from wslabel.labeling.python import PythonVoter, is_snorkel, load
+
+Seen = Mapping[str, np.ndarray]
+titles = st.lists(st.text("abc beach tree"), min_size=1, max_size=20)
+
+
+def by_title(seen: Seen) -> np.ndarray:
+    return np.array([1 if "beach" in t else -1 for t in seen["title"]])
+
+
+@labeling_function()
+def mentions_beach(x: SimpleNamespace) -> int:
+    return 1 if "beach" in x.title else -1
+
+
+@labeling_function(resources={"longest": 8})
+def is_short(x: SimpleNamespace, longest: int) -> int:
+    return 0 if len(x.title) < longest else -1
+
+
+def batch(texts: list[str]) -> dict[str, np.ndarray]:
+    ids = np.array([f"i{n}" for n in range(len(texts))], object)
+    return {"image_id": ids, "title": np.array(texts, object), "secret.x": np.zeros(len(texts))}
+
+
+def test_a_batch_function_sees_its_columns_and_the_image_ids_only() -> None:
+    seen: list[list[str]] = []
+
+    def look(columns: Seen) -> np.ndarray:
+        seen.append(sorted(columns))
+        return np.zeros(len(columns["image_id"]), int)
+
+    PythonVoter("lf", look, {"title": "title"}, by_row=False)(batch(["a", "b"]))
+    assert seen == [["image_id", "title"]]
+
+
+def test_columns_go_by_the_names_that_the_function_knows() -> None:
+    voter = PythonVoter("lf", lambda c: c["color_mean"], {"color_mean": "color.mean"}, by_row=False)
+    assert voter.reads == ("color.mean",)
+    found = voter({"image_id": np.array(["a"], object), "color.mean": np.array([4])})
+    assert found.tolist() == [4]
+
+
+def test_a_batch_function_votes() -> None:
+    voter = PythonVoter("lf", by_title, {"title": "title"}, by_row=False)
+    assert voter(batch(["a beach", "a tree"])).tolist() == [1, -1]
+
+
+@settings(deadline=None, max_examples=40)
+@given(titles)
+def test_snorkels_functions_vote_as_snorkel_applies_them(texts: list[str]) -> None:
+    functions: list[LabelingFunction] = [mentions_beach, is_short]
+    theirs = PandasLFApplier(functions).apply(pd.DataFrame({"title": texts}), progress_bar=False)
+    voters = [PythonVoter(f.name, f, {"title": "title"}, by_row=True) for f in functions]
+    assert np.array_equal(Jury(voters, 2)(batch(texts)), theirs)
+
+
+def test_no_images_give_no_votes() -> None:
+    for function, by_row in ((mentions_beach, True), (by_title, False)):
+        found = PythonVoter("lf", function, {"title": "title"}, by_row=by_row)(batch([]))
+        assert found.shape == (0,)
+
+
+@pytest.mark.parametrize("odd", [0.7, 1.0, None, "1", np.float32(1)])
+def test_a_row_function_that_gives_no_integer_is_refused(odd: object) -> None:
+    voter = PythonVoter("lf", lambda row: odd, {"title": "title"}, by_row=True)
+    with pytest.raises(TypeError):
+        voter(batch(["a"]))
+
+
+def test_snorkels_functions_are_told_from_others() -> None:
+    assert is_snorkel(mentions_beach)
+    assert not is_snorkel(by_title)
+
+
+SOURCE = "def vote_sea(columns):\n    return columns\n\ndef _hidden(columns):\n    return columns\n"
+
+
+def test_a_function_is_loaded_from_a_file_with_the_hash_of_its_source(tmp_path: Path) -> None:
+    path = tmp_path / "my_lfs_for_loading.py"
+    path.write_text(SOURCE)
+    function, module, digest = load("lf", f"{path}:vote_sea")
+    assert function(3) == 3
+    assert module.vote_sea is function
+    assert digest == hashlib.sha256(SOURCE.encode()).hexdigest()
+
+
+def test_a_function_is_loaded_from_a_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_lf_module.py").write_text(SOURCE)
+    monkeypatch.syspath_prepend(tmp_path)
+    function, module, _ = load("lf", "my_lf_module:vote_sea")
+    assert function is sys.modules["my_lf_module"].vote_sea
+    assert module.__name__ == "my_lf_module"
+
+
+def test_a_missing_function_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    path = tmp_path / "lfs.py"
+    path.write_text(SOURCE)
+    with pytest.raises(ConfigError, match=r"lf: .*lfs\.py has no function 'vote_see'; did you mean"):
+        load("lf", f"{path}:vote_see")
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"), [("import nowhere_at_all", "ModuleNotFoundError"), ("1 +", "SyntaxError")]
+)
+def test_a_module_that_cannot_be_imported_says_why(
+    tmp_path: Path, source: str, reason: str
+) -> None:
+    path = tmp_path / "broken_lfs.py"
+    path.write_text(source)
+    with pytest.raises(ConfigError, match=rf"labeling function lf: cannot import .*{reason}"):
+        load("lf", f"{path}:vote")
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot import"):
+        load("lf", f"{tmp_path}/nothing.py:vote")

@@ -1,0 +1,352 @@
+"""A file appears whole, once, and the same on disk and on S3."""
+
+import os
+import pickle
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import uuid4
+
+import boto3
+import pyarrow as pa
+import pytest
+
+from tests.conftest import S3Server
+from wslabel.errors import StorageError, TransientStorageError
+from wslabel.settings import S3
+from wslabel.storage.location import (
+    RETRIES,
+    STAGING,
+    STALE_AFTER_S,
+    Location,
+    endpoint_of,
+    is_permanent,
+    region_of,
+    retrying,
+)
+from wslabel.storage.table import Table
+
+
+@pytest.fixture(params=["disk", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
+    """An empty root on a disk and on an S3 server."""
+    if request.param == "disk":
+        return Location(str(tmp_path / "root"))
+    server: S3Server = request.getfixturevalue("s3_server")
+    return Location(f"s3://{server.bucket}/{uuid4().hex}", S3(endpoint=server.endpoint))
+
+
+@pytest.fixture
+def refusing() -> Iterator[S3]:
+    """An endpoint that refuses connections."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, never listening
+        yield S3(endpoint=f"http://127.0.0.1:{taken.getsockname()[1]}", region="us-east-1")
+
+
+class TestOnDiskAndS3:
+    def test_what_was_created_is_read(self, place: Location) -> None:
+        assert place.create("deep/er/a.bin", b"\x00sea\xff") is True
+        assert place.read("deep/er/a.bin").to_pybytes() == b"\x00sea\xff"
+
+    def test_a_buffer_is_created_as_bytes_are(self, place: Location) -> None:
+        assert place.create("a", pa.py_buffer(b"sea"))
+        assert place.read("a").to_pybytes() == b"sea"
+
+    def test_an_empty_file_is_a_file(self, place: Location) -> None:
+        assert place.create("empty", b"")
+        assert place.read("empty").to_pybytes() == b""
+        assert place.exists("empty")
+
+    def test_a_large_file_is_created_once_and_whole(self, place: Location) -> None:
+        data = os.urandom(6 << 20)
+        assert place.create("large", data)
+        assert not place.create("large", data[::-1])
+        assert place.read("large").to_pybytes() == data
+
+    def test_a_second_writer_leaves_the_first_file(self, place: Location) -> None:
+        assert place.create("t/a", b"first") is True
+        assert place.create("t/a", b"second, longer") is False
+        assert place.read("t/a").to_pybytes() == b"first"
+        assert [entry.path for entry in place.files("t")] == ["a"]
+
+    def test_a_missing_file_is_not_found(self, place: Location) -> None:
+        place.create("other", b"x")
+        with pytest.raises(FileNotFoundError):
+            place.read("none")
+        with pytest.raises(FileNotFoundError):
+            place.open("none")
+
+    def test_a_missing_file_of_a_missing_root_is_not_found(self, place: Location) -> None:
+        with pytest.raises(FileNotFoundError):
+            place.read("deep/none")
+
+    def test_parts_of_a_file_are_read(self, place: Location) -> None:
+        place.create("a", b"0123456789")
+        with place.open("a") as stream:
+            stream.seek(3)
+            assert stream.read(4) == b"3456"
+
+    def test_files_are_listed_sorted_with_their_sizes(self, place: Location) -> None:
+        for name in ("b", "a10", "a2", "c/d"):
+            place.create(f"t/{name}", name.encode())
+        assert [(e.path, e.size) for e in place.files("t")] == [("a10", 3), ("a2", 2), ("b", 1)]
+        assert all(entry.mtime_ns > 0 for entry in place.files("t"))
+
+    def test_files_of_folders_are_listed_when_asked_for(self, place: Location) -> None:
+        for name in ("b", "a/z", "a/b/c", "a.txt"):
+            place.create(f"t/{name}", b"x")
+        found = [entry.path for entry in place.files("t", recursive=True)]
+        assert found == sorted(["b", "a/z", "a/b/c", "a.txt"])
+
+    def test_a_missing_folder_is_empty(self, place: Location) -> None:
+        assert place.files("none") == []
+        assert place.files("none", recursive=True) == []
+        assert place.folders("none") == []
+
+    def test_a_folder_whose_name_begins_like_another_is_another(self, place: Location) -> None:
+        place.create("t/a", b"x")
+        place.create("t2/b", b"x")
+        assert [entry.path for entry in place.files("t", recursive=True)] == ["a"]
+
+    def test_folders_are_listed_by_name(self, place: Location) -> None:
+        for name in ("v/b/1", "v/a/1", "v/a/deep/1", "v/file"):
+            place.create(name, b"x")
+        assert place.folders("v") == ["a", "b"]
+
+    def test_only_a_file_exists(self, place: Location) -> None:
+        place.create("t/a", b"x")
+        assert place.exists("t/a")
+        assert not place.exists("t")
+        assert not place.exists("t/b")
+
+    def test_a_file_is_deleted_once_or_twice(self, place: Location) -> None:
+        place.create("t/a", b"x")
+        place.delete("t/a")
+        assert not place.exists("t/a")
+        assert place.files("t") == []
+        place.delete("t/a")
+
+    def test_a_deleted_file_can_be_created_again(self, place: Location) -> None:
+        place.create("t/a", b"first")
+        place.delete("t/a")
+        assert place.create("t/a", b"second") is True
+        assert place.read("t/a").to_pybytes() == b"second"
+
+    def test_of_many_writers_one_is_first(self, place: Location) -> None:
+        place.create("warm", b"x")
+        ready = threading.Barrier(8)
+
+        def write(index: int) -> bool:
+            ready.wait()
+            return place.create("t/race", f"writer {index}".encode() * 999)
+
+        with ThreadPoolExecutor(8) as pool:
+            won = list(pool.map(write, range(8)))
+        assert won.count(True) == 1
+        winner = f"writer {won.index(True)}".encode() * 999
+        assert place.read("t/race").to_pybytes() == winner
+
+    def test_it_travels_without_connections(self, place: Location) -> None:
+        place.create("a", b"sea")  # opens what can be open
+        assert len(pickle.dumps(place)) < 1000
+        other = pickle.loads(pickle.dumps(place))
+        assert set(vars(other)) == {"root", "s3", "is_s3", "_base"}
+        assert other.read("a").to_pybytes() == b"sea"
+
+    def test_many_files_are_read_in_the_order_asked_for(self, place: Location) -> None:
+        names = [f"{index}" for index in range(12)]
+        for name in names:
+            place.create(name, name.encode())
+        read = place.read_many(names[::-1], lambda name: place.read(name).to_pybytes())
+        assert read == [name.encode() for name in names[::-1]]
+
+    def test_a_root_may_end_with_a_slash(self, place: Location) -> None:
+        place.create("t/a", b"x")
+        same = Location(place.root + "/", place.s3)
+        assert same.uri("t/a") == place.uri("t/a")
+        assert same.exists("t/a")
+
+    def test_sweeping_harms_no_file(self, place: Location) -> None:
+        place.create("t/a", b"x")
+        place.sweep()
+        assert place.exists("t/a")
+
+
+class TestDrafts:
+    @pytest.fixture
+    def root(self, tmp_path: Path) -> Location:
+        location = Location(str(tmp_path))
+        location.create("images/00000.parquet", b"x")
+        return location
+
+    def leave_draft(self, root: Location, age_s: float) -> Path:
+        draft = Path(root.root, STAGING, uuid4().hex)
+        draft.write_bytes(b"half")
+        then = time.time() - age_s
+        os.utime(draft, (then, then))
+        return draft
+
+    def test_a_finished_writer_leaves_none(self, root: Location) -> None:
+        root.create("images/00000.parquet", b"too late")
+        assert list(Path(root.root, STAGING).iterdir()) == []
+
+    def test_a_failed_writer_leaves_none(self, root: Location) -> None:
+        Path(root.root, "taken").write_bytes(b"")
+        with pytest.raises(TransientStorageError, match="taken/a"):
+            root.create("taken/a", b"x")
+        assert list(Path(root.root, STAGING).iterdir()) == []
+
+    def test_only_stale_ones_are_swept(self, root: Location) -> None:
+        fresh, stale = self.leave_draft(root, 1.0), self.leave_draft(root, STALE_AFTER_S + 60)
+        root.sweep()
+        assert fresh.exists()
+        assert not stale.exists()
+
+    def test_one_of_a_killed_writer_is_in_no_table(self, root: Location) -> None:
+        self.leave_draft(root, 1.0)
+        assert Table(root, "images").names() == ["00000.parquet"]
+        assert Table(root, "images").generations() == {0: 0}
+        assert [e.path for e in root.files("images", recursive=True)] == ["00000.parquet"]
+
+    def test_a_root_without_any_is_swept(self, tmp_path: Path) -> None:
+        Location(str(tmp_path / "none")).sweep()
+        assert not (tmp_path / "none").exists()
+
+
+class Failing:
+    """Fails a number of times, then gives a value."""
+
+    def __init__(self, times: int, error: Callable[[], OSError]) -> None:
+        self.times, self.error, self.calls = times, error, 0
+
+    def __call__(self) -> str:
+        self.calls += 1
+        if self.calls <= self.times:
+            raise self.error()
+        return "done"
+
+
+class TestRetrying:
+    def test_transient_failures_pass(self) -> None:
+        action = Failing(2, lambda: OSError("SLOW_DOWN"))
+        start = time.perf_counter()
+        assert retrying(action, "a") == "done"
+        assert action.calls == 3
+        assert time.perf_counter() - start >= 0.1 + 0.2  # it backs off
+
+    def test_lasting_failures_end_plainly(self) -> None:
+        action = Failing(99, lambda: OSError("SLOW_DOWN\n  please"))
+        with pytest.raises(TransientStorageError) as caught:
+            retrying(action, "s3://b/a", attempts=2)
+        assert str(caught.value) == "s3://b/a: storage failed 2 times: SLOW_DOWN please"
+        assert action.calls == 2
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            FileNotFoundError("x"),
+            PermissionError("x"),
+            IsADirectoryError("x"),
+            NotADirectoryError("x"),
+            OSError("AWS Error ACCESS_DENIED during HeadObject"),
+            StorageError("x"),
+            TransientStorageError("x"),
+        ],
+        ids=lambda error: f"{type(error).__name__} {error}",
+    )
+    def test_what_cannot_be_helped_comes_at_once(self, error: OSError) -> None:
+        action = Failing(99, lambda: error)
+        with pytest.raises(type(error)) as caught:
+            retrying(action, "a")
+        assert caught.value is error
+        assert action.calls == 1
+
+    def test_what_is_no_failure_of_storage_comes_at_once(self) -> None:
+        calls = []
+
+        def wrong() -> None:
+            calls.append(1)
+            raise ValueError("a bug")
+
+        with pytest.raises(ValueError, match="a bug"):
+            retrying(wrong, "a")
+        assert len(calls) == 1
+
+    def test_throttling_is_not_permanent(self) -> None:
+        assert not is_permanent(OSError("AWS Error SLOW_DOWN"))
+        assert not is_permanent(ConnectionResetError())
+        assert is_permanent(FileNotFoundError())
+
+
+class TestS3:
+    def test_a_private_object_is_refused_to_strangers(self, s3_server: S3Server) -> None:
+        folder = f"s3://{s3_server.bucket}/{uuid4().hex}"
+        Location(folder, S3(endpoint=s3_server.endpoint)).create("private", b"x")
+        stranger = Location(folder, S3(endpoint=s3_server.endpoint, anonymous=True))
+        start = time.perf_counter()
+        with pytest.raises(OSError, match="ACCESS_DENIED") as caught:
+            stranger.read("private")
+        assert is_permanent(caught.value)
+        assert time.perf_counter() - start < 2.0  # not tried again
+
+    def test_a_public_object_is_read_by_strangers(self, s3_server: S3Server) -> None:
+        key = uuid4().hex
+        client = boto3.client("s3", endpoint_url=s3_server.endpoint)
+        client.put_object(Bucket=s3_server.bucket, Key=key, Body=b"sea", ACL="public-read")
+        stranger = S3(endpoint=s3_server.endpoint, anonymous=True)
+        assert Location(f"s3://{s3_server.bucket}", stranger).read(key).to_pybytes() == b"sea"
+
+    def test_a_missing_bucket_is_not_found(self, s3_server: S3Server) -> None:
+        place = Location("s3://nobucket/x", S3(endpoint=s3_server.endpoint))
+        with pytest.raises(FileNotFoundError):
+            place.read("a")
+        with pytest.raises(FileNotFoundError):
+            place.create("a", b"x")
+
+    @pytest.mark.parametrize("what", ["read", "files", "create", "delete"])
+    def test_an_endpoint_that_refuses_is_transient_and_soon_told(
+        self, s3_server: S3Server, refusing: S3, what: str
+    ) -> None:
+        place = Location("s3://bucket/x", refusing)
+        actions: dict[str, Callable[[], object]] = {
+            "read": lambda: place.read("a"),
+            "files": lambda: place.files(""),
+            "create": lambda: place.create("a", b"x"),
+            "delete": lambda: place.delete("a"),
+        }
+        start = time.perf_counter()
+        with pytest.raises(TransientStorageError, match=f"failed {RETRIES} times"):
+            actions[what]()
+        assert time.perf_counter() - start < 20.0
+
+    def test_a_writer_without_credentials_is_told(
+        self, s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+        place = Location(f"s3://{s3_server.bucket}/x", S3(endpoint=s3_server.endpoint))
+        with pytest.raises(StorageError, match="credentials"):
+            place.create("a", b"x")
+
+    def test_the_environment_names_what_settings_leave_open(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"):
+            monkeypatch.delenv(name, raising=False)
+        assert endpoint_of(S3()) is None
+        assert region_of(S3()) is None
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://general")
+        assert endpoint_of(S3()) == "http://general"
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://special")
+        assert endpoint_of(S3()) == "http://special"
+        assert endpoint_of(S3(endpoint="http://own")) == "http://own"
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        assert region_of(S3()) == "eu-west-1"
+        assert region_of(S3(region="us-west-2")) == "us-west-2"
