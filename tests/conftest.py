@@ -12,6 +12,8 @@ import pytest
 import yaml
 from PIL import Image
 
+from tests.word_vectors import two_topics
+
 os.environ.setdefault("WSLABEL_QUIET", "1")
 REAL = Path(os.environ.get("WSLABEL_REAL", Path(__file__).parents[2] / "shared" / "real"))
 
@@ -89,14 +91,15 @@ CLIP_CONFIG = {
 
 @pytest.fixture(scope="session")
 def networks(tmp_path_factory: pytest.TempPathFactory) -> Networks:
-    """Make small checkpoints with seeded random weights, and word vectors trained on a few lines."""
-    import fasttext  # noqa: PLC0415
+    """Make small checkpoints with seeded random weights, and word vectors of two topics."""
     import open_clip  # noqa: PLC0415
     import timm  # noqa: PLC0415
     import torch  # noqa: PLC0415
 
     root = tmp_path_factory.mktemp("networks")
-    made = Networks(*(root / n for n in ("net.pth", "names.txt", "tiny-clip.json", "clip.pt", "w.bin")))
+    made = Networks(
+        *(root / n for n in ("net.pth", "names.txt", "tiny-clip.json", "clip.pt", "w.bin"))
+    )
     torch.manual_seed(0)
     net = timm.create_model("test_efficientnet", num_classes=len(CATEGORIES))
     torch.save(net.state_dict(), made.classifier)
@@ -104,13 +107,7 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> Networks:
     made.clip_config.write_text(json.dumps(CLIP_CONFIG))
     open_clip.add_model_config(made.clip_config)
     torch.save(open_clip.create_model("tiny-clip").state_dict(), made.clip_weights)
-    corpus = root / "corpus.txt"
-    lines = ["sea ocean coast seashore boat fishing water blue", "forest tree oak rain green jungle"]
-    corpus.write_text("\n".join(lines * 1000))
-    model = fasttext.train_unsupervised(
-        str(corpus), dim=8, minCount=1, epoch=5, thread=1, minn=0, maxn=0, bucket=1, verbose=0
-    )
-    model.save_model(str(made.words))
+    two_topics(made.words)
     return made
 
 
@@ -170,5 +167,3 @@ def s3_server() -> Iterator[S3Server]:
     boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="bucket")
     yield S3Server(endpoint, "bucket")
     server.stop()
-
-

@@ -30,7 +30,7 @@ def confusion(truth_N: np.ndarray, found_N: np.ndarray, num_classes: int) -> np.
     >>> confusion(np.array([0, 1, 1]), np.array([0, 0, 1]), 2).tolist()
     [[1, 0], [1, 1]]
     """
-    cells = truth_N * num_classes + found_N
+    cells = truth_N.astype(np.int64) * num_classes + found_N
     return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 

@@ -80,7 +80,9 @@ def ingest(project: Project) -> Outcome:
         SourceError: the source cannot be listed.
         ConfigError: the workspace was drawn in another way.
     """
+    start = time.monotonic()
     tables = Tables(project)
+    tables.location.sweep()
     _refuse_redrawing(tables)
     settings, s3 = project.images, project.images.s3 or project.s3
     listing = folder.read(settings, s3) if settings.source == "folder" else table.read(settings, s3)
@@ -90,7 +92,8 @@ def ingest(project: Project) -> Outcome:
         made = _commit_images(tables, new)
         if made is not None:
             total = len(tables.shards) + made
-            return Outcome("ingest", made, total, new.num_rows if made else 0)
+            seconds = time.monotonic() - start
+            return Outcome("ingest", made, total, new.num_rows, seconds=seconds)
         tables = Tables(project)
 
 

@@ -37,7 +37,9 @@ def photo(rng: np.random.Generator, size: tuple[int, int]) -> bytes:
     for cells, weight in ((4, 90), (16, 50), (64, 30)):
         low = rng.normal(0, 1, (cells * 3 // 4, cells, 3))
         planes = [Image.fromarray(low[:, :, c].astype(np.float32)) for c in range(3)]
-        total += weight * np.stack([np.asarray(p.resize(size, Image.Resampling.BICUBIC)) for p in planes], 2)
+        total += weight * np.stack(
+            [np.asarray(p.resize(size, Image.Resampling.BICUBIC)) for p in planes], 2
+        )
     pixels = (128 + total + rng.normal(0, 5, total.shape)).clip(0, 255).astype(np.uint8)
     sink = io.BytesIO()
     Image.fromarray(pixels).save(sink, "JPEG", quality=88)

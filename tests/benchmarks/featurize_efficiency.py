@@ -24,7 +24,7 @@ from wslabel.steps.extractors import make_model
 from wslabel.steps.featurize import ImagePreparer, input_kinds
 from wslabel.steps.tables import Tables
 
-SMALL, LARGE = int(os.environ.get("S",2000)), int(os.environ.get("L",6000))
+SMALL, LARGE = int(os.environ.get("S", 2000)), int(os.environ.get("L", 6000))
 CEILING_IMAGES = 512
 CORES = os.cpu_count() or 1
 
@@ -60,7 +60,9 @@ def plain(made: Project) -> dict[str, Any]:
     for what in ("decode", "forward", "ceiling"):
         context = multiprocessing.get_context("spawn")
         barrier, queue = context.Barrier(CORES), context.Queue()
-        workers = [context.Process(target=_loop, args=(made, what, barrier, queue)) for _ in range(CORES)]
+        workers = [
+            context.Process(target=_loop, args=(made, what, barrier, queue)) for _ in range(CORES)
+        ]
         for worker in workers:
             worker.start()
         spent = [queue.get() for _ in workers]

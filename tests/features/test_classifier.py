@@ -201,9 +201,9 @@ def test_preprocessing_of_a_torchvision_network_is_its_own(tmp_path: Path) -> No
     assert card.categories == tuple(weights.meta["categories"])
     rng = np.random.default_rng(1)
     rows, cols = np.mgrid[0:300, 0:411]
-    pixels = (rows[..., None] * 0.4 + cols[..., None] * 0.2 + rng.normal(0, 30, (300, 411, 3))).clip(
-        0, 255
-    )
+    pixels = (
+        rows[..., None] * 0.4 + cols[..., None] * 0.2 + rng.normal(0, 30, (300, 411, 3))
+    ).clip(0, 255)
     pixels = pixels.astype(np.uint8)
     mine = resize.prepare(Decoded(pixels, is_gray=False), card.preprocess)
     found = Network(torch.nn.Identity(), card.preprocess, "float32")(mine[None])[0].cpu()

@@ -37,7 +37,9 @@ def refused(data: bytes, max_pixels: int = PLENTY) -> str:
 def png_header(width: int, height: int) -> bytes:
     body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     crc = struct.pack(">I", zlib.crc32(body))
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + crc + struct.pack(">I", 9) + b"IDAT"
+    return (
+        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + crc + struct.pack(">I", 9) + b"IDAT"
+    )
 
 
 def test_a_lossless_image_keeps_every_pixel() -> None:
@@ -189,5 +191,3 @@ def test_damage_gives_an_image_or_a_reason_and_nothing_else(
 @given(st.binary(max_size=200))
 def test_random_bytes_are_not_an_image(data: bytes) -> None:
     assert outcome(data) == "not_an_image"
-
-

@@ -29,8 +29,9 @@ def saved(path: Path, state: object) -> Path:
 
 
 def test_a_fitting_checkpoint_fills_the_network(tmp_path: Path) -> None:
-    full, empty = small(), torch.nn.Sequential(
-        torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2)
+    full, empty = (
+        small(),
+        torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2)),
     )
     network.load_state(empty, saved(tmp_path / "w.pt", full.state_dict()), "net")
     assert torch.equal(empty[0].weight, full[0].weight)

@@ -9,7 +9,9 @@ from wslabel.schema import ABSTAIN
 TABLE = np.array([1, 0, ABSTAIN, 1], np.int8)
 
 
-def vote(ids: list[list[int]], probabilities: list[list[float]], at_least: float = 0.0) -> list[int]:
+def vote(
+    ids: list[list[int]], probabilities: list[list[float]], at_least: float = 0.0
+) -> list[int]:
     batch = {
         "net.category_ids": np.array(ids, np.int16),
         "net.category_probabilities": np.array(probabilities, np.float32),

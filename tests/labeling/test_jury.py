@@ -128,12 +128,6 @@ def test_a_built_in_function_that_fails_is_named_too() -> None:
         jury(short)(batch(30))
 
 
-def test_a_similarity_function_that_fails_is_named_too() -> None:
-    wrong = SimilarityVoter("near", "clip", np.eye(5, dtype=np.float32), np.arange(5) % 3, None, 0.0)
-    with pytest.raises(LabelingFunctionError, match="near raised on image 'image-0'"):
-        jury(wrong)(batch(4))
-
-
 @pytest.mark.parametrize(
     ("found", "told"),
     [

@@ -115,7 +115,9 @@ def test_a_function_is_loaded_from_a_module(
 def test_a_missing_function_is_refused_with_the_nearest(tmp_path: Path) -> None:
     path = tmp_path / "lfs.py"
     path.write_text(SOURCE)
-    with pytest.raises(ConfigError, match=r"lf: .*lfs\.py has no function 'vote_see'; did you mean"):
+    with pytest.raises(
+        ConfigError, match=r"lf: .*lfs\.py has no function 'vote_see'; did you mean"
+    ):
         load("lf", f"{path}:vote_see")
 
 

@@ -18,7 +18,11 @@ def units(rows: Any) -> np.ndarray:
 
 
 def voter(
-    vectors: Any, classes: list[int], above: float | None = None, margin: float = 0.0, name: str = "lf"
+    vectors: Any,
+    classes: list[int],
+    above: float | None = None,
+    margin: float = 0.0,
+    name: str = "lf",
 ) -> SimilarityVoter:
     return SimilarityVoter(name, "clip", units(vectors), np.array(classes), above, margin)
 

@@ -26,7 +26,9 @@ def length(vectors: Any, name: str, word: str) -> float:
 
 
 def test_a_category_gets_the_class_of_its_words(vectors: Any) -> None:
-    table = words.match(["seashore, coast", "rain forest", "fishing boat", "oak tree"], WORDS, vectors)
+    table = words.match(
+        ["seashore, coast", "rain forest", "fishing boat", "oak tree"], WORDS, vectors
+    )
     assert table.votes_C.tolist() == [SEA, JUNGLE, SEA, JUNGLE]
     assert table.votes_C.dtype == np.int8
 

@@ -42,15 +42,19 @@ def plan(resources: Resources, engine: Engine, *, num_items: int, uses_gpu: bool
     fitting = int(resources.cpus / cpus) if cpus else 0
     actors = engine.actors or max(1, fitting)
     if actors > fitting:
+        advice = f"set engine.actors to {fitting} or less" if fitting else "add a machine with CPUs"
+        if not fitting and resources.cpus:
+            advice = f"set engine.cpus_per_actor to {resources.cpus:g} or less"
         raise ClusterTooSmall(
-            f"engine: {actors} actors of {cpus:g} CPUs need {actors * cpus:g} CPUs, "
-            f"the cluster has {resources.cpus:g}; set engine.actors to {max(1, fitting)} or less"
+            f"engine: {actors} actors of {cpus or 1:g} CPUs need {actors * (cpus or 1):g} CPUs, "
+            f"the cluster has {resources.cpus:g}; {advice}"
         )
     return Plan(min(actors, max(1, num_items)), cpus)
 
 
 def _with_gpus(resources: Resources, engine: Engine, gpus: float, num_items: int) -> Plan:
-    fitting = int(resources.gpus / gpus) if gpus <= 1 else int(resources.gpus // gpus)
+    # Actors that need less than one GPU share one, but none takes parts of two.
+    fitting = int(resources.gpus) * int(1 / gpus) if gpus <= 1 else int(resources.gpus // gpus)
     actors = engine.actors or fitting
     if not actors or actors > fitting:
         raise ClusterTooSmall(

@@ -27,15 +27,15 @@ Batch = dict[str, np.ndarray]
 
 
 class _Attempts:
-    """Counts how often each item was begun: more than once means that a process died on it."""
+    """Counts how often each half of an item was begun: a process died on it if more than once."""
 
     def __init__(self) -> None:
-        self._begun: Counter[int] = Counter()
+        self._begun: Counter[tuple[int, str]] = Counter()
 
-    def begin(self, item: int) -> int:
+    def begin(self, item: int, half: str) -> int:
         """Note one more attempt and tell how many there were before."""
-        self._begun[item] += 1
-        return self._begun[item] - 1
+        self._begun[item, half] += 1
+        return self._begun[item, half] - 1
 
 
 class _Worker:
@@ -53,18 +53,30 @@ class _Worker:
         except WslabelError as error:
             return Receipt(item.key, failure=error)
 
-    def _prepare(self, item: Any) -> Any:
-        before = ray.get(self._attempts.begin.remote(item.key))
+    def _begin(self, item: Any, half: str) -> int:
+        before: int = ray.get(self._attempts.begin.remote(item.key, half))
         if before >= GIVE_UP_AFTER:
-            reason = f"item {item.key} killed its process {before} times; is memory too small?"
-            return Receipt(item.key, failure=WslabelError(reason))
-        isolated = before >= ISOLATE_AFTER
-        return self._guarded(item, lambda: self._step.prepare(item, isolated=isolated))
+            raise WslabelError(
+                f"item {item.key} killed its process {before} times; is memory too small?"
+            )
+        return before
+
+    def _prepare(self, item: Any) -> Any:
+        def action() -> Any:
+            isolated = self._begin(item, "prepare") >= ISOLATE_AFTER
+            return self._step.prepare(item, isolated=isolated)
+
+        return self._guarded(item, action)
 
     def _finish(self, item: Any, prepared: Any) -> Receipt:
         if isinstance(prepared, Receipt):
             return prepared
-        return self._guarded(item, lambda: self._step.finish(item, prepared))
+
+        def action() -> Receipt:
+            self._begin(item, "finish")
+            return self._step.finish(item, prepared)
+
+        return self._guarded(item, action)
 
 
 class _Both(_Worker):

@@ -123,18 +123,18 @@ class _Heads(torch.nn.Module):
         self._network = build(settings.model, settings.model_options)
         load_state(self._network, weights, settings.model)
         linear = [m for m in self._network.modules() if isinstance(m, torch.nn.Linear)]
-        self._pooled: torch.Tensor | None = None
+        self._pooled: list[torch.Tensor] = []
         if linear:
             linear[-1].register_forward_pre_hook(self._keep)
 
     def _keep(self, _: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        self._pooled = inputs[0]
+        self._pooled.append(inputs[0])
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Give logits and pooled embedding; a headless network's output is its embedding."""
-        self._pooled = None
+        self._pooled.clear()
         logits = self._network(images)
-        return logits, logits if self._pooled is None else self._pooled
+        return logits, self._pooled[-1] if self._pooled else logits
 
 
 class Model:

@@ -17,10 +17,9 @@ from wslabel.features.card import Card
 from wslabel.features.network import Network
 from wslabel.settings import Clip, Preprocess
 
-
 # What open_clip and torch let through for files that are no checkpoint of this model.
 UNFIT = (RuntimeError, LookupError, ValueError, TypeError, AttributeError, OSError, EOFError,
-         pickle.UnpicklingError, safetensors.SafetensorError)  # fmt: skip
+         StopIteration, pickle.UnpicklingError, safetensors.SafetensorError)  # fmt: skip
 
 
 def default_weights(settings: Clip) -> Path:

@@ -1,8 +1,8 @@
 """Resizing on the CPU: torch's antialiased uint8 kernels, nine times as fast as Pillow's.
 
 Within one level of 255 of Pillow's `resize` with the same filter, which the preprocessing of
-torchvision, timm and open_clip is written for; single pixels beside black or white, where bicubic
-overshoots and is cut off, may differ by a few levels.
+torchvision, timm and open_clip is written for. With bicubic a single pixel may differ by two, or by
+a few levels beside black or white, where it overshoots and is cut off.
 """
 
 import numpy as np

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wslabel.columns import batches
 from wslabel.labeling.batch import Batch, Votes
 from wslabel.schema import ABSTAIN
+
+ROWS = 512
+"""Embeddings widened to float32 at a time, so that they stay in the cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +66,9 @@ class SharedCosines:
 
     def __call__(self, batch: Batch) -> Iterable[Votes]:
         """Vote with all of them, in their order."""
-        vectors = np.concatenate([voter.vectors_PD for voter in self.voters])
-        cosines = batch[self.voters[0].reads[0]].astype(np.float32) @ vectors.T
+        vectors_PD = np.concatenate([voter.vectors_PD for voter in self.voters])
+        parts = batches(batch[self.voters[0].reads[0]], ROWS)
+        cosines = np.concatenate([part.astype(np.float32) @ vectors_PD.T for part in parts])
         ends = np.cumsum([len(voter.vectors_PD) for voter in self.voters])
-        parts = np.split(cosines, ends[:-1], axis=1)
-        return [voter.vote(part) for voter, part in zip(self.voters, parts, strict=True)]
+        columns = np.split(cosines, ends[:-1], axis=1)
+        return [voter.vote(own) for voter, own in zip(self.voters, columns, strict=True)]

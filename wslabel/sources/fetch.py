@@ -47,8 +47,23 @@ class Fetcher:
             with self._reader.open_input_file(uri.removeprefix("s3://")) as stream:
                 return bytes(stream.read())
         if "://" in uri:
-            return bytes(fsspec.open(uri).fs.cat_file(uri))
+            return _from_web(uri)
         return Path(uri).read_bytes()
+
+
+def _from_web(uri: str) -> bytes:
+    try:
+        return bytes(fsspec.open(uri).fs.cat_file(uri))
+    except Exception as error:
+        # aiohttp's error of an answer is no OSError; it carries the HTTP status.
+        status = getattr(error, "status", None)
+        if status is None:
+            raise
+        if status in (401, 403):
+            raise PermissionError(f"{uri}: HTTP {status}") from None
+        if status == 410:
+            raise FileNotFoundError(f"{uri}: HTTP {status}") from None
+        raise OSError(f"{uri}: HTTP {status}") from None
 
 
 def _is_denied(error: OSError) -> bool:

@@ -20,25 +20,26 @@ def read(settings: Folder, s3: S3) -> pa.Table:
     classes = class_of(settings.classes or {})
     skip_others = settings.classes is not None and settings.other_folders == "skip"
     ids, truths = [], []
+    folders = set()
     for entry in Location(root, s3).files("", recursive=True):
         path = PurePosixPath(entry.path)
         folder = str(path.parent)
-        if path.suffix.lower() not in settings.extensions or (
-            skip_others and folder not in classes
-        ):
+        if path.suffix.lower() not in settings.extensions:
+            continue
+        folders.add(folder)
+        if skip_others and folder not in classes:
             continue
         ids.append(entry.path)
         truths.append(classes.get(folder))
-    _refuse_empty(root, classes, ids)
+    _refuse_empty(root, classes, folders)
     uris = [f"{root}/{image_id}" for image_id in ids]
     columns = [ids, uris, [None] * len(ids), truths]
     return check(pa.table([pa.array(c, pa.string()) for c in columns], schema=LISTING), root)
 
 
-def _refuse_empty(root: str, classes: dict[str, str], ids: list[str]) -> None:
-    folders = {str(PurePosixPath(image_id).parent) for image_id in ids}
+def _refuse_empty(root: str, classes: dict[str, str], folders: set[str]) -> None:
     for own in classes:
         if own not in folders:
             raise SourceError(f"{root}: no image in folder '{own}'; {nearest(own, folders)}")
-    if not ids:
+    if not folders:
         raise SourceError(f"{root}: no image found")

@@ -277,7 +277,7 @@ def measure(step: Featurize, extractor: Extractor, shard: int) -> str:
     network = doors.room("features.network")
     how = input_kind(extractor.card.preprocess)
     images = Table(step.workspace, "images").read(shard_name(shard), ["uri"])
-    uris = images.column("uri").to_pylist()[: 2 * network.PROBE_SIZE]
+    uris = images.column("uri").to_pylist()[: network.PROBE_SIZE + FEW_ERRORS]
     prepared = step._prepare_all(ImagePreparer((), (how,), step.max_pixels), uris, isolated=True)
     good = [image.inputs[0] for image in prepared if image.error is None]
     if not good:

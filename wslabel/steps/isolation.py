@@ -4,6 +4,7 @@ Run as a module it is the other side: reads a pickled function and items from st
 writes one pickle per result. When it dies, the first item without a result killed it.
 """
 
+import os
 import pickle
 import subprocess
 import sys
@@ -51,5 +52,12 @@ def serve(stdin: BinaryIO, stdout: BinaryIO) -> None:
         stdout.flush()
 
 
+def main() -> None:
+    """Answer on standard output; what libraries print there goes to standard error."""
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(2, 1)
+        serve(sys.stdin.buffer, answers)
+
+
 if __name__ == "__main__":
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    main()

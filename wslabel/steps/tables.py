@@ -92,8 +92,8 @@ class Tables:
         columns = self.court.jury.reads
         return sorted({c.rpartition(".")[0] for c in columns if "." in c})
 
-    def _derived(self, folder: str, inputs: Mapping[str, Generations], *, plain: bool) -> Derived:
-        table = Table(self.location, folder, plain)
+    def _derived(self, folder: str, inputs: Mapping[str, Generations]) -> Derived:
+        table = Table(self.location, folder)
         groups = works(self.shards, inputs)
         done = set(table.names())
         return Derived(table, groups, [work for work in groups if work.name not in done])
@@ -104,7 +104,7 @@ class Tables:
         folders = {name: self.extractors[name].folder for name in self.voting_features}
         identity = fingerprint(self.court.identity, folders)
         inputs = {name: self.generations[name] for name in self.voting_features}
-        return self._derived(f"votes/{identity}", inputs, plain=False)
+        return self._derived(f"votes/{identity}", inputs)
 
     @cached_property
     def label_model(self) -> str:
@@ -118,7 +118,7 @@ class Tables:
         """The labels table; refitted and so renamed when votes are added."""
         identity = self.label_model.partition("-")[2]
         inputs = {name: self.generations[name] for name in self.voting_features}
-        return self._derived(f"labels/{identity}", inputs, plain=True)
+        return self._derived(f"labels/{identity}", inputs)
 
     def input_works(self) -> list[GroupWork]:
         """Groups of the feature that training reads."""
@@ -163,4 +163,4 @@ class Tables:
         """The predictions of a trained network."""
         name = self.model(variant).removeprefix("models/").removesuffix(".safetensors")
         inputs = {"input": self.generations[self._training.feature]}
-        return self._derived(f"predictions/{name}", inputs, plain=True)
+        return self._derived(f"predictions/{name}", inputs)

@@ -30,34 +30,44 @@ class Vote:
 
     def finish(self, item: GroupWork, prepared: None) -> Receipt:
         """Vote on a group."""
-        tables = [self._shard(item, index) for index in range(len(item.shards))]
-        Table(self.workspace, self.output, plain=False).commit(item.name, tables)
-        return Receipt(item.key, sum(table.num_rows for table in tables))
-
-    def _shard(self, item: GroupWork, index: int) -> pa.Table:
-        batch = self._read(item, index)
-        votes_NM = self.jury(batch)
-        arrays = [pa.array(batch["image_id"]), *(pa.array(column) for column in votes_NM.T.copy())]
-        names = [voter.name for voter in self.jury.voters]
-        return pa.Table.from_arrays(arrays, schema=schema.votes(names))
+        parts = [self._read(item, index) for index in range(len(item.shards))]
+        names = parts[0].keys()
+        votes_NM = self.jury({name: np.concatenate([p[name] for p in parts]) for name in names})
+        starts = np.cumsum([len(part["image_id"]) for part in parts])[:-1]
+        fields = schema.votes([voter.name for voter in self.jury.voters])
+        tables = [
+            pa.Table.from_arrays(
+                [pa.array(part["image_id"]), *(pa.array(column) for column in own.T.copy())],
+                schema=fields,
+            )
+            for part, own in zip(parts, np.split(votes_NM, starts), strict=True)
+        ]
+        Table(self.workspace, self.output).commit(item.name, tables)
+        return Receipt(item.key, len(votes_NM))
 
     def _read(self, item: GroupWork, index: int) -> dict[str, np.ndarray]:
-        """Zip the columns of one shard; rows must be the same images everywhere."""
-        by_table: dict[str, list[str]] = {"": []}
+        """Zip the columns of one shard; row i is the same image in every table."""
+        batch: dict[str, np.ndarray] = {}
+        for feature, names in self._columns.items():
+            generation = item.generations[feature][index] if feature else 0
+            wanted = names if "image_id" in batch else ["image_id", *names]
+            table = Table(self.workspace, self.folders[feature]).read(
+                shard_name(item.shards[index], generation), wanted
+            )
+            prefix = f"{feature}." if feature else ""
+            for name in wanted:
+                key = name if name == "image_id" else prefix + name
+                batch[key] = to_array(table.column(name))
+            if table.num_rows != len(batch["image_id"]):
+                folder = self.folders[feature]
+                raise StorageError(f"{folder}: shard {item.shards[index]} holds other images")
+        return batch
+
+    @property
+    def _columns(self) -> dict[str, list[str]]:
+        """Group the columns that are read by their table; metadata are in the images, ''."""
+        by_table: dict[str, list[str]] = {}
         for column in self.jury.reads:
             feature, _, name = column.rpartition(".")
             by_table.setdefault(feature, []).append(name)
-        batch: dict[str, np.ndarray] = {}
-        for feature, names in by_table.items():
-            generation = item.generations[feature][index] if feature else 0
-            table = Table(self.workspace, self.folders[feature]).read(
-                shard_name(item.shards[index], generation), ["image_id", *names]
-            )
-            ids = table.column("image_id").to_numpy()
-            if "image_id" in batch and not np.array_equal(ids, batch["image_id"]):
-                folder = self.folders[feature]
-                raise StorageError(f"{folder}: shard {item.shards[index]} holds other images")
-            batch["image_id"] = ids
-            prefix = f"{feature}." if feature else ""
-            batch |= {prefix + name: to_array(table.column(name)) for name in names}
-        return batch
+        return by_table or {"": []}

@@ -200,18 +200,14 @@ class Location:
         except FileExistsError:
             return False
         except botocore.exceptions.ClientError as error:
-            return self._lost_race(error)
+            if _lost_race(error):
+                return False
+            raise OSError(str(error)) from error
         except OSError as error:
-            if isinstance(error.__cause__, botocore.exceptions.ClientError):
-                return self._lost_race(error.__cause__)
-            raise
+            if _lost_race(error.__cause__):
+                return False
+            raise  # s3fs has told what cannot be helped: no such bucket, no right to it
         return True
-
-    def _lost_race(self, error: botocore.exceptions.ClientError) -> bool:
-        code = error.response["Error"]["Code"]
-        if code in ("PreconditionFailed", "ConditionalRequestConflict", "412", "409"):
-            return False
-        raise OSError(str(error)) from error
 
     def _create_local(self, path: str, data: memoryview) -> bool:
         final = Path(self._full(path))
@@ -251,6 +247,13 @@ class Location:
             return [read(path) for path in paths]
         with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(read, paths))
+
+
+def _lost_race(error: BaseException | None) -> bool:
+    if not isinstance(error, botocore.exceptions.ClientError):
+        return False
+    # Another answer to a race, 409, means that nobody may have won: it is worth another try.
+    return error.response["Error"]["Code"] in ("PreconditionFailed", "412")
 
 
 def _link(draft: Path, final: Path) -> bool:

@@ -1,5 +1,6 @@
 """Train networks in workers of a cluster; the door to Ray Train."""
 
+import json
 import logging
 import tempfile
 from collections.abc import Callable, Sequence
@@ -55,8 +56,7 @@ def _leave(module: torch.nn.Module) -> torch.nn.Module:
 
 def serialize(fitted: Fitted) -> bytes:
     """Turn a trained network into a safetensors file whose metadata holds its losses."""
-    metadata = {
-        "losses": repr(fitted.losses),
-        "validation_losses": repr(fitted.validation_losses),
-    }
+    losses = {"losses": fitted.losses, "validation_losses": fitted.validation_losses}
+    # One key only: safetensors writes several in an order that differs from run to run.
+    metadata = {"training": json.dumps(losses)}
     return safetensors.torch.save(fitted.tensors, metadata)

@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 
-
 def stop(moment, where):
     wanted = os.environ["WSLABEL_STOP_AT"].split()
     marks = Path(os.environ["WSLABEL_STOP_MARKS"])

@@ -1,0 +1,128 @@
+"""A folder lists the same images on disk and on S3."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.conftest import S3Server
+from wslabel.errors import SourceError
+from wslabel.settings import S3, Folder
+from wslabel.sources.folder import read
+from wslabel.storage.location import Location
+
+FILES = (
+    "coast/c1.jpg",
+    "coast/c2.JPEG",
+    "forest/f1.png",
+    "forest/deep/f2.webp",
+    "city/x.jpg",
+    "top.jpg",
+    "coast/notes.txt",
+    "coast/noext",
+)
+IMAGES = [name for name in FILES if not name.endswith((".txt", "noext"))]
+Read = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> str:
+    return str(tmp_path / "photos")
+
+
+def fill(location: Location) -> None:
+    for name in FILES:
+        location.create(name, b"x")
+
+
+@pytest.fixture(params=["disk", "s3"])
+def listed(request: pytest.FixtureRequest, disk: str) -> tuple[str, Read]:
+    """The root of a filled folder, and the rows that reading it gives."""
+    root, s3 = disk, S3()
+    if request.param == "s3":
+        server: S3Server = request.getfixturevalue("s3_server")
+        root, s3 = f"s3://{server.bucket}/{uuid4().hex}", S3(endpoint=server.endpoint)
+    fill(Location(root, s3))
+
+    def rows(path: str | None = None, **settings: Any) -> list[dict[str, Any]]:
+        folder = Folder(source="folder", path=path or root, **settings)
+        found: list[dict[str, Any]] = read(folder, s3).to_pylist()
+        # A workspace may lie in the folder; drafts have no suffix of an image.
+        return sorted(found, key=lambda row: row["image_id"])
+
+    return root, rows
+
+
+class TestOnDiskAndS3:
+    def test_ids_are_the_paths_of_images_below(self, listed: tuple[str, Read]) -> None:
+        root, rows = listed
+        assert [row["image_id"] for row in rows()] == sorted(IMAGES)
+        assert all(row["uri"] == f"{root}/{row['image_id']}" for row in rows())
+        assert all(row["truth"] is None and row["split"] is None for row in rows())
+
+    def test_a_final_slash_changes_nothing(self, listed: tuple[str, Read]) -> None:
+        root, rows = listed
+        assert rows(root + "/") == rows()
+
+    def test_others_are_skipped_where_classes_are_named(self, listed: tuple[str, Read]) -> None:
+        found = listed[1](classes={"sea": "coast", "jungle": ["forest", "forest/deep"]})
+        assert {row["image_id"]: row["truth"] for row in found} == {
+            "coast/c1.jpg": "sea",
+            "coast/c2.JPEG": "sea",
+            "forest/f1.png": "jungle",
+            "forest/deep/f2.webp": "jungle",
+        }
+
+    def test_others_are_kept_without_truth(self, listed: tuple[str, Read]) -> None:
+        found = listed[1](classes={"sea": "coast"}, other_folders="keep")
+        assert [row["image_id"] for row in found] == sorted(IMAGES)
+        truths = {row["image_id"]: row["truth"] for row in found}
+        assert truths.pop("coast/c1.jpg") == truths.pop("coast/c2.JPEG") == "sea"
+        assert set(truths.values()) == {None}
+
+    def test_only_wanted_extensions_are_listed(self, listed: tuple[str, Read]) -> None:
+        found = listed[1](extensions=[".png", ".txt"])
+        assert [row["image_id"] for row in found] == ["coast/notes.txt", "forest/f1.png"]
+
+    def test_a_folder_without_images_names_the_nearest(self, listed: tuple[str, Read]) -> None:
+        root, rows = listed
+        with pytest.raises(SourceError) as caught:
+            rows(classes={"sea": "cost"}, other_folders="keep")
+        wanted = f"{root}: no image in folder 'cost'; did you mean 'coast'?"
+        assert str(caught.value) == wanted
+
+    def test_the_nearest_is_named_where_others_are_skipped(self, listed: tuple[str, Read]) -> None:
+        with pytest.raises(SourceError, match=r"'cost'; did you mean 'coast'\?"):
+            listed[1](classes={"sea": "cost"})
+
+    def test_no_image_at_all_is_refused(self, listed: tuple[str, Read]) -> None:
+        root, rows = listed
+        with pytest.raises(SourceError, match="none: no image found"):
+            rows(f"{root}/none")
+        with pytest.raises(SourceError, match="no image found"):
+            rows(extensions=[".xyz"])
+
+
+def test_disk_and_s3_list_the_same(disk: str, s3_server: S3Server) -> None:
+    remote, s3 = f"s3://{s3_server.bucket}/{uuid4().hex}", S3(endpoint=s3_server.endpoint)
+    for root, settings in ((disk, S3()), (remote, s3)):
+        fill(Location(root, settings))
+    classes = {"sea": "coast", "jungle": "forest"}
+    mine = read(Folder(source="folder", path=disk, classes=classes), S3())
+    theirs = read(Folder(source="folder", path=remote, classes=classes), s3)
+    assert mine.drop_columns("uri").equals(theirs.drop_columns("uri"))
+
+
+def test_drafts_are_no_images(disk: str) -> None:
+    fill(Location(disk))
+    Path(disk, ".staging", uuid4().hex).write_bytes(b"half")
+    assert len(read(Folder(source="folder", path=disk), S3())) == len(IMAGES)
+
+
+def test_the_scenes_are_listed_with_their_truth(scenes: Path) -> None:
+    classes = {"jungle": "forest", "sea": "coast"}
+    found = read(Folder(source="folder", path=str(scenes), classes=classes), S3())
+    assert found.column("truth").to_pylist() == ["sea"] * 30 + ["jungle"] * 30
+    assert found.column("image_id").to_pylist()[::30] == ["coast/c00.jpg", "forest/f00.jpg"]

@@ -1,0 +1,163 @@
+"""A CSV or Parquet file lists images, and what it says of them travels along."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+
+from tests.conftest import S3Server
+from wslabel.errors import SourceError
+from wslabel.settings import S3, TableSource
+from wslabel.sources.table import read
+from wslabel.storage.location import Location
+
+ROWS = pa.table(
+    {
+        "uri": ["a.jpg", "/abs/b.jpg", "s3://b/c.jpg", "http://h/d.jpg"],
+        "key": ["007", "1e5", "true", "x"],
+        "class": ["Coast", "Beach", None, "City"],
+        "part": ["train", "val", "test", None],
+        "year": [1999, None, 2001, 2002],
+        "title": ["das Meer", "x, y", "", "z"],
+    }
+)
+Write = Callable[[pa.Table], str]
+
+
+@pytest.fixture(params=["csv", "parquet"])
+def write(request: pytest.FixtureRequest, tmp_path: Path) -> Write:
+    """Write a table as a file and give its path."""
+
+    def to(table: pa.Table) -> str:
+        path = tmp_path / f"list.{request.param}"
+        (pacsv.write_csv if request.param == "csv" else pq.write_table)(table, path)
+        return str(path)
+
+    return to
+
+
+def rows(path: str, s3: S3 | None = None, **settings: Any) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = read(
+        TableSource(source="table", path=path, **settings), s3 or S3()
+    ).to_pydict()
+    return found
+
+
+class TestCsvAndParquet:
+    def test_a_uri_alone_is_enough(self, write: Write, tmp_path: Path) -> None:
+        found = rows(write(ROWS.select(["uri"])))
+        assert found["image_id"] == ROWS.column("uri").to_pylist()
+        relative, *absolute = found["uri"]
+        assert relative == f"{tmp_path}/a.jpg"
+        assert absolute == ROWS.column("uri").to_pylist()[1:]
+        assert found["split"] == found["truth"] == [None] * 4
+
+    def test_other_columns_may_hold_the_uri(self, write: Write) -> None:
+        path = write(ROWS.rename_columns({"uri": "where"}))
+        assert rows(path, uri="where")["uri"][1] == "/abs/b.jpg"
+
+    def test_ids_stay_as_they_are_written(self, write: Write) -> None:
+        assert rows(write(ROWS), image_id="key")["image_id"] == ["007", "1e5", "true", "x"]
+
+    def test_ids_that_look_like_numbers_stay_as_they_are_written(self, write: Write) -> None:
+        table = pa.table({"uri": ["/a", "/b"], "key": ["007", "07"], "class": ["01", "1"]})
+        found = rows(write(table), image_id="key", truth="class", classes={"sea": "01"})
+        assert found["image_id"] == ["007", "07"]
+        assert found["truth"] == ["sea", None]
+
+    def test_truth_is_translated_and_others_have_none(self, write: Write) -> None:
+        classes = {"sea": ["Coast", "Beach"]}
+        found = rows(write(ROWS), truth="class", classes=classes)
+        assert found["truth"] == ["sea", "sea", None, None]
+
+    def test_truth_without_classes_is_taken_as_it_is(self, write: Write) -> None:
+        assert rows(write(ROWS), truth="class")["truth"] == ["Coast", "Beach", None, "City"]
+
+    def test_an_empty_split_is_still_to_be_drawn(self, write: Write) -> None:
+        assert rows(write(ROWS), split_column="part")["split"] == ["train", "val", "test", None]
+
+    def test_metadata_travels_with_its_type(self, write: Write) -> None:
+        path = write(ROWS)
+        settings = TableSource(source="table", path=path, metadata=["year", "title"])
+        found = read(settings, S3())
+        assert found.column_names == ["image_id", "uri", "split", "truth", "year", "title"]
+        assert found.column("year").to_pylist() == [1999, None, 2001, 2002]
+        assert found.schema.field("year").type == pa.int64()
+        assert found.column("title").to_pylist()[:2] == ["das Meer", "x, y"]
+
+    @pytest.mark.parametrize("setting", ["uri", "image_id", "truth", "split_column"])
+    def test_a_missing_column_names_the_nearest(self, write: Write, setting: str) -> None:
+        path = write(ROWS)
+        with pytest.raises(SourceError) as caught:
+            rows(path, **{setting: "clas"})
+        wanted = f"{path}: there is no column 'clas'; did you mean 'class'?"
+        assert str(caught.value) == wanted
+
+    def test_a_missing_metadata_column_names_the_nearest(self, write: Write) -> None:
+        with pytest.raises(SourceError, match=r"no column 'yaer'; did you mean 'year'\?"):
+            rows(write(ROWS), metadata=["yaer"])
+
+    def test_an_id_twice_is_refused(self, write: Write) -> None:
+        path = write(pa.table({"uri": ["a", "b", "a"]}))
+        with pytest.raises(SourceError, match="image_id 'a' stands more than once"):
+            rows(path)
+
+    def test_a_row_without_uri_is_refused(self, write: Write) -> None:
+        path = write(pa.table({"uri": ["a", None, "c"], "key": ["1", "2", "3"]}))
+        with pytest.raises(SourceError, match=r"row 1 \(from 0\) has no uri"):
+            rows(path, image_id="key")
+
+    def test_a_row_without_id_is_refused(self, write: Write) -> None:
+        path = write(pa.table({"uri": ["a", "b", "c"], "key": ["1", "2", None]}))
+        with pytest.raises(SourceError, match=r"row 2 \(from 0\) has no image_id"):
+            rows(path, image_id="key")
+
+    def test_a_bad_split_is_refused(self, write: Write) -> None:
+        path = write(pa.table({"uri": ["a", "b"], "part": ["train", "dev"]}))
+        with pytest.raises(SourceError, match="split 'dev' is none of train, val, test"):
+            rows(path, split_column="part")
+
+    def test_numbers_may_be_ids(self, write: Write) -> None:
+        path = write(pa.table({"uri": ["a", "b"], "n": [1, 2]}))
+        assert rows(path, image_id="n")["image_id"] == ["1", "2"]
+
+
+class TestFiles:
+    def test_a_missing_file_is_told(self, tmp_path: Path) -> None:
+        with pytest.raises(SourceError, match=r"none\.csv: there is no such file"):
+            rows(str(tmp_path / "none.csv"))
+
+    @pytest.mark.parametrize("name", ["x.parquet", "x.csv"])
+    def test_an_empty_file_is_told(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / name).write_bytes(b"")
+        with pytest.raises(SourceError, match="expected CSV or Parquet"):
+            rows(str(tmp_path / name))
+
+    def test_a_parquet_file_that_is_none_is_told(self, tmp_path: Path) -> None:
+        (tmp_path / "x.parquet").write_text("uri\na.jpg\n")
+        with pytest.raises(SourceError, match=r"x\.parquet: expected CSV or Parquet"):
+            rows(str(tmp_path / "x.parquet"))
+
+    def test_a_ragged_csv_is_told(self, tmp_path: Path) -> None:
+        (tmp_path / "x.csv").write_text("uri,year\na.jpg,1\nb.jpg\n")
+        with pytest.raises(SourceError, match="expected CSV or Parquet"):
+            rows(str(tmp_path / "x.csv"))
+
+    def test_dictionary_columns_are_plain_text(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.parquet"
+        coded = pa.array(["sea", "sea", None]).dictionary_encode()
+        pq.write_table(pa.table({"uri": ["/a", "/b", "/c"], "class": coded}), path)
+        assert rows(str(path), truth="class")["truth"] == ["sea", "sea", None]
+
+    def test_a_table_on_s3_names_images_beside_it(self, s3_server: S3Server) -> None:
+        root, s3 = f"s3://{s3_server.bucket}/{uuid4().hex}", S3(endpoint=s3_server.endpoint)
+        Location(root, s3).create("list.csv", b"uri\na.jpg\n/abs/b.jpg\ns3://x/c.jpg\n")
+        found = rows(f"{root}/list.csv", s3)
+        assert found["uri"] == [f"{root}/a.jpg", "/abs/b.jpg", "s3://x/c.jpg"]
+        with pytest.raises(SourceError, match="there is no such file"):
+            rows(f"{root}/none.csv", s3)

@@ -1,0 +1,84 @@
+"""The nouns: plain types, one row per image, names that metadata must not take."""
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wslabel import schema
+from wslabel.settings import FEATURE_KINDS
+
+TABLES = {
+    "images": schema.IMAGES,
+    "color": schema.feature_table(schema.COLOR),
+    "thumbnail": schema.feature_table(schema.THUMBNAIL),
+    "classifier": schema.feature_table(schema.classifier(5, 8)),
+    "clip": schema.feature_table(pa.schema([schema.embedding(4)])),
+    "votes": schema.votes(["mean", "blue"]),
+    "labels": schema.labels(3),
+    "predictions": schema.predictions(3),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_begins_with_the_image(name: str) -> None:
+    first = TABLES[name].field(0)
+    assert (first.name, first.type, first.nullable) == ("image_id", pa.string(), False)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_no_column_stands_twice(name: str) -> None:
+    assert len(set(TABLES[name].names)) == len(TABLES[name].names)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_types_are_plain(name: str) -> None:
+    for field in TABLES[name]:
+        inner = field.type
+        if pa.types.is_fixed_size_list(inner):
+            inner = inner.value_type
+        assert pa.types.is_primitive(inner) or inner in (pa.string(), pa.binary())
+
+
+@pytest.mark.parametrize("kind", FEATURE_KINDS)
+def test_every_row_of_a_feature_is_accounted_for(kind: str) -> None:
+    fields = TABLES[kind]
+    assert fields.names[-1] == "error"
+    assert all(field.nullable for field in list(fields)[1:])  # a failed image has nulls
+    assert kind in schema.FEATURE_VERSIONS
+
+
+def test_a_vote_is_never_null() -> None:
+    votes = schema.votes(["mean", "blue"])
+    assert votes.names == ["image_id", "mean", "blue"]
+    assert all(not field.nullable and field.type == pa.int8() for field in list(votes)[1:])
+    assert pa.scalar(schema.ABSTAIN, pa.int8()).as_py() == -1
+
+
+def test_labels_stand_beside_the_majoritys() -> None:
+    labels = schema.labels(3)
+    assert labels.field("probabilities").type == pa.list_(pa.float32(), 3)
+    assert labels.field("label").type == labels.field("majority_label").type == pa.int16()
+    assert labels.field("probabilities").nullable  # an image without any vote keeps its row
+
+
+@given(st.integers(0, 5), st.none() | st.integers(1, 9))
+def test_a_classifier_stores_what_is_asked_for(top_k: int, dim: int | None) -> None:
+    fields = schema.classifier(top_k, dim)
+    assert ("category_ids" in fields.names) == (top_k > 0)
+    assert ("category_probabilities" in fields.names) == (top_k > 0)
+    assert ("embedding" in fields.names) == (dim is not None)
+    if top_k:
+        assert fields.field("category_ids").type == pa.list_(pa.int16(), top_k)
+        assert fields.field("category_probabilities").type == pa.list_(pa.float32(), top_k)
+    if dim:
+        assert fields.field("embedding").type == pa.list_(pa.float16(), dim)
+
+
+def test_names_of_ours_are_reserved() -> None:
+    assert sorted(schema.RESERVED) == ["error", "image_id", "split", "truth", "uri"]
+    assert schema.TRUTH in schema.RESERVED
+
+
+def test_kinds_of_errors_are_words_with_a_meaning() -> None:
+    assert all(kind.isidentifier() and text for kind, text in schema.ERROR_KINDS.items())
