@@ -20,6 +20,7 @@ from wslabel.config import load
 from wslabel.engine.cluster import disconnect, is_connected
 from wslabel.errors import ConfigError, WorkLeft, WslabelError
 from wslabel.settings import Project
+from wslabel.storage.location import is_permanent
 
 app = typer.Typer(
     add_completion=True, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__
@@ -76,6 +77,12 @@ def _plainly() -> Iterator[None]:
     except WslabelError as error:
         print(f"wslabel: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, ConfigError) else 3 if isinstance(error, WorkLeft) else 1)
+    except OSError as error:
+        # What storage says of a place that may not be read is a user's matter, not a bug.
+        if not is_permanent(error):
+            raise
+        print(f"wslabel: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("wslabel: stopped; what was committed stays, run again to go on", file=sys.stderr)
         sys.exit(130)

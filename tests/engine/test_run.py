@@ -116,7 +116,7 @@ def test_deaths_are_counted_item_by_item_and_half_by_half(half: str) -> None:
 
 
 def test_an_error_of_ours_stops_the_job_with_that_very_error() -> None:
-    with pytest.raises(TooManyErrors, match="^shard 2: enough$"):
+    with pytest.raises(TooManyErrors, match=r"^shard 2: enough$"):
         list(run(steps.Trouble(fails=frozenset({2})), items(3), SPLIT))
 
 

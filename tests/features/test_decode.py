@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -164,7 +164,7 @@ Damage = list[tuple[float, int]]
 
 
 @pytest.mark.parametrize("kind", GOOD)
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.differing_executors])
+@settings(deadline=None, max_examples=60)
 @given(
     damage=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=8),
     near_start=st.booleans(),

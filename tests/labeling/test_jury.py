@@ -118,7 +118,7 @@ def test_a_function_that_fails_on_batches_only_is_blamed_on_the_first_image() ->
             raise RuntimeError("too many")
         return np.zeros(1, int)
 
-    with pytest.raises(LabelingFunctionError, match="raised on image 'image-0'.*too many"):
+    with pytest.raises(LabelingFunctionError, match=r"raised on image 'image-0'.*too many"):
         jury(python("together", together))(batch(5))
 
 

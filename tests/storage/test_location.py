@@ -285,6 +285,7 @@ class TestRetrying:
 class Refusals(BaseHTTPRequestHandler):
     """An S3 server that has no object and answers a writer by what the bucket's name says."""
 
+    protocol_version = "HTTP/1.1"
     answers: dict[str, list[tuple[int, str]]]
 
     def do_HEAD(self) -> None:

@@ -23,7 +23,7 @@ def connect(engine: Engine) -> Resources:
         address = engine.address or os.environ.get("RAY_ADDRESS") or "local"
         options = {"include_dashboard": False} if address == "local" else {}
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        # Ray's C++ side prints warnings of its own to a user's terminal, retries that went well too.
+        # Ray's C++ side prints to the terminal, of retries that went well too.
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         ray.init(
             address=address,

@@ -1,8 +1,9 @@
-"""Stop a process at a chosen place, so that a test can kill it there.
+"""Stop a process at a chosen place so that a test can kill it there, or let an image kill it.
 
 Python imports this by its name where PYTHONPATH has its folder: in the driver and in Ray's workers.
 WSLABEL_STOP_AT is "MOMENT WHERE NTH": the NTH time (over all processes) that the MOMENT comes for
-a path containing WHERE, the process leaves a mark in the folder WSLABEL_STOP_MARKS and stands still.
+a path containing WHERE, the process leaves a mark in the folder WSLABEL_STOP_MARKS and stands
+still. With WSLABEL_POISON set, decoding bytes that hold POISON kills the process.
 """
 
 import importlib.abc
@@ -14,6 +15,8 @@ from pathlib import Path
 
 
 def stop(moment, where):
+    if "WSLABEL_STOP_AT" not in os.environ:
+        return
     wanted = os.environ["WSLABEL_STOP_AT"].split()
     marks = Path(os.environ["WSLABEL_STOP_MARKS"])
     if moment != wanted[0] or wanted[1] not in where:
@@ -71,7 +74,19 @@ def patch_loop(module):
     module._epoch = stopping_epoch
 
 
+def patch_decode(module):
+    decode = module.decode
+
+    def deadly_decode(data, max_pixels):
+        if b"POISON" in data:
+            os.kill(os.getpid(), 9)
+        return decode(data, max_pixels)
+
+    module.decode = deadly_decode
+
+
 PATCHES = {
+    "wslabel.features.decode": patch_decode,
     "wslabel.storage.location": patch_location,
     "wslabel.label_model.snorkel": patch_fit,
     "wslabel.training.loop": patch_loop,
@@ -97,5 +112,5 @@ class Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
-if os.environ.get("WSLABEL_STOP_AT"):
+if os.environ.get("WSLABEL_STOP_AT") or os.environ.get("WSLABEL_POISON"):
     sys.meta_path.insert(0, Finder())

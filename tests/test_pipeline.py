@@ -1,0 +1,294 @@
+"""The stages together: what is made, what is not made again, and where every image ends."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from tests.conftest import Networks, paint, tiny_config, write_config
+from tests.kill.runs import contents, finish, start
+from wslabel import pipeline
+from wslabel.config import load
+from wslabel.errors import (
+    ConfigError,
+    LabelingFunctionError,
+    SourceError,
+    TooManyErrors,
+)
+from wslabel.settings import Project
+from wslabel.steps.tables import Tables
+from wslabel.storage.table import shard_name
+
+pytestmark = pytest.mark.usefixtures("cluster")
+
+
+@pytest.fixture
+def photos(scenes: Path, tmp_path: Path) -> Path:
+    """A copy of the scenes that a test may spoil."""
+    shutil.copytree(scenes, tmp_path / "photos")
+    return tmp_path / "photos"
+
+
+def project(folder: Path, photos: Path, **sections: Any) -> Project:
+    return load(write_config(folder / "p.yaml", tiny_config(photos, **sections)))
+
+
+def made(project: Project, **options: Any) -> dict[str, int]:
+    return {outcome.stage: outcome.made for outcome in pipeline.run(project, **options)}
+
+
+def feature(project: Project, name: str = "color") -> pa.Table:
+    tables = Tables(project)
+    table = tables.extractors[name].table(tables.location)
+    known = tables.generations[name]
+    return pa.concat_tables(table.read(shard_name(s, known[s])) for s in tables.shards)
+
+
+def test_a_second_run_makes_nothing_and_a_changed_function_only_what_hangs_on_it(
+    scenes: Path, tmp_path: Path
+) -> None:
+    first = project(tmp_path, scenes)
+    assert made(first) == {"ingest": 8, "featurize": 8, "vote": 1, "label": 1, "evaluate": 1}
+    nothing = dict.fromkeys(("ingest", "featurize", "vote", "label", "evaluate"), 0)
+    assert made(first) == nothing
+    functions = tiny_config(scenes)["labeling_functions"]
+    functions[2] = functions[2] | {"votes": {"green": "jungle"}}
+    other = project(tmp_path, scenes, labeling_functions=functions)
+    assert made(other) == nothing | {"vote": 1, "label": 1, "evaluate": 1}
+    assert made(first) == nothing
+    assert made(other) == nothing
+
+
+def test_a_run_of_nothing_starts_no_ray_and_is_quick(scenes: Path, tmp_path: Path) -> None:
+    assert made(project(tmp_path, scenes))["featurize"] == 8
+    begun = time.monotonic()
+    out = finish(start(tmp_path / "p.yaml"))
+    assert "nothing to do: all tables are there; Ray was not started" in out
+    assert time.monotonic() - begun < 15
+
+
+def test_new_images_become_new_shards(photos: Path, tmp_path: Path) -> None:
+    one = project(tmp_path, photos)
+    made(one)
+    before = contents(str(tmp_path / "ws"))
+    for index in range(5):
+        paint(photos / "coast" / f"new{index}.jpg", "sea", 500 + index)
+    assert made(one) == {"ingest": 1, "featurize": 1, "vote": 1, "label": 1, "evaluate": 1}
+    after = contents(str(tmp_path / "ws"))
+    kept = [path for path in before if path.startswith(("images/", "features/"))]
+    assert kept
+    assert all(after[path] == before[path] for path in kept)
+    # The group's file was replaced by one that also covers the new shard.
+    assert sum(path.startswith("votes/") for path in after) == 1
+    assert Tables(one).votes.works[0].name == "00000-00008.parquet"
+
+
+def test_every_image_ends_in_one_state_and_errors_can_be_taken_up_again(
+    photos: Path, tmp_path: Path
+) -> None:
+    one = project(tmp_path, photos)
+    pipeline.ingest(one)
+    good = (photos / "coast" / "c03.jpg").read_bytes()
+    (photos / "coast" / "c03.jpg").write_bytes(b"<html>not found</html>")
+    (photos / "coast" / "c04.jpg").write_bytes(good[: len(good) // 3])
+    (photos / "forest" / "f07.jpg").unlink()
+    outcome = pipeline.featurize(one)
+    assert outcome.errors == {"not_an_image": 2, "missing": 1}
+    assert outcome.num_images == 60
+    made(one)
+    table = feature(one)
+    assert table.num_rows == 60
+    assert table.column("mean_red").null_count == table.column("error").drop_null().length() == 3
+    status = {row.table: row for row in pipeline.status(one)}
+    assert status["features/color"].errors == {"not_an_image": 2, "missing": 1}
+    assert status["labels"].rows == 60
+    # Nothing has changed for the missing one: no new generation, nothing made anew.
+    assert made(one, retry=["missing"])["vote"] == 0
+    (photos / "coast" / "c03.jpg").write_bytes(good)
+    again = made(one, retry=["not_an_image"])
+    assert again["vote"] == again["label"] == 1
+    healed = feature(one)
+    row = healed.column("image_id").to_pylist().index("coast/c03.jpg")
+    assert healed.column("error")[row].as_py() is None
+    assert healed.column("error").drop_null().length() == 2
+    assert healed.column("image_id").equals(table.column("image_id"))
+    tables = Tables(one)
+    names = tables.extractors["color"].table(tables.location).names()
+    assert sorted(n for n in names if ".1." in n) == [n for n in names if n.count(".") == 2]
+    assert len(names) == 8
+    assert made(one) == dict.fromkeys(("ingest", "featurize", "vote", "label", "evaluate"), 0)
+
+
+def test_too_many_errors_stop_the_job_before_anything_of_the_shard_is_kept(
+    photos: Path, tmp_path: Path
+) -> None:
+    one = project(tmp_path, photos, engine={"max_error_share": 0.5})
+    pipeline.ingest(one)
+    for path in photos.rglob("*.jpg"):
+        path.write_bytes(b"")
+    with pytest.raises(TooManyErrors, match=r"8 of 8 images failed \(not_an_image 8\)"):
+        pipeline.featurize(one)
+    assert Tables(one).generations == {"color": {}, "thumbnail": {}}
+
+
+def test_an_image_that_kills_the_decoder_costs_one_row(photos: Path, tmp_path: Path) -> None:
+    good = (photos / "coast" / "c05.jpg").read_bytes()
+    (photos / "coast" / "c05.jpg").write_bytes(good + b"POISON")
+    one = project(tmp_path, photos)
+    finish(start(tmp_path / "p.yaml", WSLABEL_POISON="1"))
+    table = feature(one)
+    failed = table.filter(pa.compute.is_valid(table.column("error")))
+    assert failed.select(["image_id", "error"]).to_pylist() == [
+        {"image_id": "coast/c05.jpg", "error": "crashed"}
+    ]
+    assert table.num_rows == 60
+
+
+def test_a_failing_function_stops_the_job_and_names_itself_and_an_image(
+    scenes: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "my_lfs.py").write_text(
+        "import numpy as np\n"
+        "def shaky(batch):\n"
+        "    if 'forest/f03.jpg' in batch['image_id'].tolist():\n"
+        "        raise KeyError('title')\n"
+        "    return np.zeros(len(batch['image_id']), int)\n"
+    )
+    functions = tiny_config(scenes)["labeling_functions"]
+    functions.append({"name": "shaky", "kind": "python", "function": "my_lfs:shaky"})
+    one = project(tmp_path, scenes, labeling_functions=functions)
+    with pytest.raises(LabelingFunctionError, match=r"shaky raised on image 'forest/f03.jpg'"):
+        made(one)
+    assert not Tables(one).votes.table.names()
+
+
+@pytest.mark.parametrize("driver_groups", [0, 2], ids=["on ray", "in the driver"])
+def test_python_functions_vote_in_workers_as_in_the_driver(
+    scenes: Path, tmp_path: Path, driver_groups: int
+) -> None:
+    (tmp_path / "lfs_of_mine.py").write_text(
+        "import numpy as np\n"
+        "from snorkel.labeling import labeling_function\n"
+        "def reddish(batch):\n"
+        "    return np.where(batch['color_mean_red'] > 60, 0, -1)\n"
+        "@labeling_function()\n"
+        "def bluish(x):\n"
+        "    return 1 if x.color_mean_blue > x.color_mean_green else -1\n"
+    )
+    functions = tiny_config(scenes)["labeling_functions"]
+    for name in ("reddish", "bluish"):
+        how = {"kind": "python", "function": f"lfs_of_mine:{name}", "features": ["color"]}
+        functions.append({"name": name} | how)
+    engine = {"driver_groups": driver_groups}
+    one = project(tmp_path, scenes, labeling_functions=functions, engine=engine)
+    made(one)
+    votes = Tables(one).votes
+    table = votes.table.read(votes.works[0].name)
+    colors = feature(one)
+    red = colors.column("mean_red").to_numpy() > 60
+    blue = colors.column("mean_blue").to_numpy() > colors.column("mean_green").to_numpy()
+    assert table.column("reddish").to_pylist() == [0 if r else -1 for r in red]
+    assert table.column("bluish").to_pylist() == [1 if b else -1 for b in blue]
+
+
+def test_the_source_of_a_python_function_names_its_votes(scenes: Path, tmp_path: Path) -> None:
+    functions = tiny_config(scenes)["labeling_functions"]
+    functions.append({"name": "all", "kind": "python", "function": "lfs_that_change:all_sea"})
+    source = "import numpy as np\ndef all_sea(batch):\n    return np.{}(len(batch['image_id']), int)\n"
+    (tmp_path / "lfs_that_change.py").write_text(source.format("ones"))
+    one = project(tmp_path, scenes, labeling_functions=functions)
+    made(one)
+    assert made(one)["vote"] == 0
+    (tmp_path / "lfs_that_change.py").write_text(source.format("zeros"))
+    assert made(one)["vote"] == 1
+
+
+def test_a_workspace_refuses_images_drawn_in_another_way(scenes: Path, tmp_path: Path) -> None:
+    pipeline.ingest(project(tmp_path, scenes))
+    images = tiny_config(scenes)["images"] | {"seed": 5}
+    with pytest.raises(ConfigError, match=r"images.seed: .* drawn with 0, found 5"):
+        pipeline.ingest(project(tmp_path, scenes, images=images))
+
+
+def test_a_stage_before_its_time_says_what_comes_first(scenes: Path, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no images yet"):
+        pipeline.featurize(project(tmp_path, scenes))
+
+
+def test_the_whole_story_with_networks_in_one_job_each(
+    scenes: Path, networks: Networks, tmp_path: Path
+) -> None:
+    config = tiny_config(scenes)
+    how = {"resize": 32, "crop": 32}
+    features = config["features"] | {
+        "net": {
+            "kind": "classifier",
+            "model": "timm/test_efficientnet",
+            "model_options": {"num_classes": 5},
+            "weights": str(networks.classifier),
+            "categories": {"file": str(networks.categories)},
+            "preprocess": how,
+            "top_k": 2,
+            "embedding": True,
+        },
+        "clip": {
+            "kind": "clip",
+            "model": str(networks.clip_config),
+            "weights": str(networks.clip_weights),
+        },
+    }
+    words = {"sea": ["sea", "water"], "jungle": ["forest", "tree"]}
+    prompts = {"sea": "the sea", "jungle": ["a forest", "trees"]}
+    more: list[dict[str, Any]] = [
+        {"name": "words", "kind": "category", "feature": "net", "words": words},
+        {"name": "near", "kind": "similarity", "feature": "clip", "prompts": prompts, "margin": 0},
+        {"name": "one", "kind": "similarity", "feature": "clip", "text": "the sea"},
+    ]
+    more[0]["word_vectors"] = str(networks.words)
+    more[2] |= {"class": "sea", "present_above": 0.0}
+    training = {"network": "torchvision/mobilenet_v3_small", "feature": "thumbnail", "epochs": 1}
+    training |= {"preprocess": how, "labels": ["original", "soft"], "validate_on": "truth"}
+    one = project(
+        tmp_path,
+        scenes,
+        features=features,
+        labeling_functions=config["labeling_functions"] + more,
+        training=training,
+    )
+    assert made(one)["predict"] == 1
+    report = list(pipeline.run(one))[-1].report
+    assert set(report) >= {"label", "majority_label", "original", "soft", "labeling_functions"}
+    assert report["original"]["test"]["num_images"] == 12
+    assert {row.missing for row in pipeline.status(one)} == {0}
+
+
+ONE_CPU = """
+import ray, sys
+from wslabel import pipeline
+from wslabel.config import load
+ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+print([outcome.made for outcome in pipeline.run(load(sys.argv[1]))])
+"""
+
+
+def test_a_cluster_of_one_cpu_is_enough(scenes: Path, tmp_path: Path) -> None:
+    engine = {"driver_groups": 0}
+    config = write_config(tmp_path / "p.yaml", tiny_config(scenes, engine=engine))
+    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_CPU, str(config)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=200,
+        check=False,
+    )
+    assert done.stdout.strip().endswith("[8, 8, 1, 1, 1]"), done.stderr
+
+
