@@ -200,7 +200,9 @@ def test_python_functions_vote_in_workers_as_in_the_driver(
 def test_the_source_of_a_python_function_names_its_votes(scenes: Path, tmp_path: Path) -> None:
     functions = tiny_config(scenes)["labeling_functions"]
     functions.append({"name": "all", "kind": "python", "function": "lfs_that_change:all_sea"})
-    source = "import numpy as np\ndef all_sea(batch):\n    return np.{}(len(batch['image_id']), int)\n"
+    source = (
+        "import numpy as np\ndef all_sea(batch):\n    return np.{}(len(batch['image_id']), int)\n"
+    )
     (tmp_path / "lfs_that_change.py").write_text(source.format("ones"))
     one = project(tmp_path, scenes, labeling_functions=functions)
     made(one)
@@ -290,5 +292,3 @@ def test_a_cluster_of_one_cpu_is_enough(scenes: Path, tmp_path: Path) -> None:
         check=False,
     )
     assert done.stdout.strip().endswith("[8, 8, 1, 1, 1]"), done.stderr
-
-

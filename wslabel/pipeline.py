@@ -18,8 +18,8 @@ import pyarrow as pa
 from wslabel.engine.cluster import connect
 from wslabel.engine.plan import plan
 from wslabel.engine.progress import track
-from wslabel.engine.run import once, run_here
 from wslabel.engine.run import run as run_step
+from wslabel.engine.tasks import once, run_here, run_tasks
 from wslabel.engine.work import Receipt, Step
 from wslabel.errors import ConfigError, SourceError, WorkLeft, nearest
 from wslabel.label_model.parameters import Parameters
@@ -43,7 +43,7 @@ from wslabel.storage.table import shard_name
 
 
 class Spread(Enum):
-    """What kind of workers a stage wants: with a GPU, without, or none while there is little."""
+    """What a stage wants: pools with GPUs or without, or, if cheap, tasks or just the driver."""
 
     GPU = auto()
     CPU = auto()
@@ -507,7 +507,8 @@ def _drive(
         receipts = run_here(step, works)
     else:
         pools = _pools(project, len(works), uses_gpu=spread is Spread.GPU)
-        receipts = run_step(step, works, pools)
+        run_on_ray = run_tasks if spread is Spread.CHEAP else run_step
+        receipts = run_on_ray(step, works, pools)
     left: list[Receipt] = []
     for receipt in track(receipts, stage, len(works)):
         if receipt.left is not None:

@@ -11,7 +11,8 @@ import pytest
 import ray
 
 from wslabel.engine.plan import Plan
-from wslabel.engine.run import GIVE_UP_AFTER, _Attempts, _Both, once, run, run_here, ship
+from wslabel.engine.run import GIVE_UP_AFTER, _Attempts, _Both, run
+from wslabel.engine.tasks import once, run_here, run_tasks, ship
 from wslabel.engine.work import Receipt
 from wslabel.errors import TooManyErrors, WslabelError
 
@@ -139,10 +140,13 @@ def test_one_action_runs_once_elsewhere_and_its_error_comes_back() -> None:
         once(fail, FUSED)
 
 
-def test_the_driver_itself_gives_the_same_receipts() -> None:
+@pytest.mark.parametrize(
+    "run_light", [run_here, lambda *a: run_tasks(*a, FUSED)], ids=["here", "tasks"]
+)
+def test_light_work_gives_the_same_receipts_in_the_driver_and_as_tasks(run_light: Any) -> None:
     step = steps.Trouble(is_left=frozenset({1}))
-    found = {receipt.item: receipt for receipt in run_here(step, items(4))}
+    found = {receipt.item: receipt for receipt in run_light(step, items(4))}
     assert found[1] == Receipt(1, left="slow down, 1")
     assert [found[key].num_images for key in (0, 2, 3)] == [1, 3, 1]
     with pytest.raises(TooManyErrors, match="shard 0: enough"):
-        list(run_here(steps.Trouble(fails=frozenset({0})), items(1)))
+        list(run_light(steps.Trouble(fails=frozenset({0})), items(1)))

@@ -1,5 +1,6 @@
 """A run killed at any moment is completed by the next one, and nobody can tell the difference."""
 
+import os
 import random
 import threading
 from pathlib import Path
@@ -15,30 +16,19 @@ pytestmark = [pytest.mark.kill, pytest.mark.timeout(900)]
 
 PLACES = (
     "before images/ 2",
-    "after images/ 3",
     "before features/color 2",
     "after features/color 2",
-    "before features/thumbnail 1",
     "after features/net 1",
     "before votes/ 1",
     "after votes/ 1",
     "during fit 1",
-    "after constants/label_model 1",
     "before labels/ 1",
     "during training 3",
     "after models/ 1",
     "before predictions/ 2",
-    "before reports/ 1",
 )
-S3_PLACES = (
-    "before images/ 2",
-    "after features/color 2",
-    "before features/net 1",
-    "after votes/ 1",
-    "during fit 1",
-    "before labels/ 1",
-    "before predictions/ 2",
-)
+S3_PLACES = ("after images/ 2", "after features/color 2", "during fit 1", "before predictions/ 2")
+RANDOM_KILLS = int(os.environ.get("WSLABEL_KILLS", "2"))
 
 
 def project(scenes: Path, networks: Networks, workspace: str, **sections: Any) -> dict[str, Any]:
@@ -102,7 +92,7 @@ def test_killed_at_random_moments(
     print(f"seed {seed}")
     config = write_config(tmp_path / "p.yaml", project(scenes, networks, "ws"))
     times = random.Random(seed)
-    for _ in range(3):
+    for _ in range(RANDOM_KILLS):
         run_for(config, times.uniform(2.0, 25.0))
     run(config)
     same(contents(str(tmp_path / "ws")), undisturbed)

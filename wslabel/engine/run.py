@@ -3,18 +3,16 @@
 import logging
 import pickle
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from types import ModuleType
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import ray
-import ray.cloudpickle
 import ray.data
 
 from wslabel.engine.plan import Plan
-from wslabel.engine.work import Receipt, Step
-from wslabel.errors import TransientStorageError, WslabelError
+from wslabel.engine.work import Receipt, Step, guarded
+from wslabel.errors import WslabelError
 
 ISOLATE_AFTER = 1
 """How many times an item may kill its process before it is taken apart in processes of its own."""
@@ -22,7 +20,6 @@ ISOLATE_AFTER = 1
 GIVE_UP_AFTER = 5
 """How many dead processes it takes until the item itself stops the job."""
 
-T = TypeVar("T")
 Batch = dict[str, np.ndarray]
 
 
@@ -39,19 +36,11 @@ class _Attempts:
 
 
 class _Worker:
-    """An actor's hold on a step; turns what goes wrong into receipts."""
+    """An actor's hold on a step."""
 
     def __init__(self, step: Step, attempts: Any) -> None:
         self._attempts = attempts
         self._step = step
-
-    def _guarded(self, item: Any, action: Callable[[], T]) -> T | Receipt:
-        try:
-            return action()
-        except TransientStorageError as error:
-            return Receipt(item.key, left=str(error))
-        except WslabelError as error:
-            return Receipt(item.key, failure=error)
 
     def _begin(self, item: Any, half: str) -> int:
         before: int = ray.get(self._attempts.begin.remote(item.key, half))
@@ -66,7 +55,7 @@ class _Worker:
             isolated = self._begin(item, "prepare") >= ISOLATE_AFTER
             return self._step.prepare(item, isolated=isolated)
 
-        return self._guarded(item, action)
+        return guarded(item, action)
 
     def _finish(self, item: Any, prepared: Any) -> Receipt:
         if isinstance(prepared, Receipt):
@@ -76,7 +65,7 @@ class _Worker:
             self._begin(item, "finish")
             return self._step.finish(item, prepared)
 
-        return self._guarded(item, action)
+        return guarded(item, action)
 
 
 class _Both(_Worker):
@@ -158,42 +147,6 @@ def run(step: Step, items: Sequence[Any], plan: Plan) -> Iterator[Receipt]:
         if receipt.failure is not None:
             raise receipt.failure
         yield receipt
-
-
-def run_here(step: Step, items: Sequence[Any]) -> Iterator[Receipt]:
-    """Run a step over a few items in this process, without a cluster.
-
-    Raises:
-        WslabelError: as the step does.
-    """
-    for item in items:
-        try:
-            yield step.finish(item, step.prepare(item, isolated=False))
-        except TransientStorageError as error:
-            yield Receipt(item.key, left=str(error))
-
-
-def ship(module: ModuleType) -> None:
-    """Let workers get a module of the user's own with what refers to it, not by importing it."""
-    ray.cloudpickle.register_pickle_by_value(module)
-
-
-def once(action: Callable[[], T], plan: Plan) -> T:
-    """Call a function once with the resources of one actor, and wait for its result."""
-    task = ray.remote(num_cpus=plan.cpus_per_actor, num_gpus=plan.gpus_per_actor, max_retries=0)(
-        _call
-    )
-    result = ray.get(task.remote(action))
-    if isinstance(result, WslabelError):
-        raise result
-    return result  # type: ignore[no-any-return]
-
-
-def _call(action: Callable[[], T]) -> T | WslabelError:
-    try:
-        return action()
-    except WslabelError as error:
-        return error
 
 
 def _pool(size: int) -> ray.data.ActorPoolStrategy:

@@ -1,9 +1,12 @@
 """What the engine runs: items through a step, each giving a receipt."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from wslabel.errors import WslabelError
+from wslabel.errors import TransientStorageError, WslabelError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,3 +40,13 @@ class Step(Protocol):
     def finish(self, item: Any, prepared: Any) -> Receipt:
         """Do the rest and commit."""
         ...
+
+
+def guarded(item: Any, action: Callable[[], T]) -> T | Receipt:
+    """Do a part of an item's work; what goes wrong in a known way becomes a receipt."""
+    try:
+        return action()
+    except TransientStorageError as error:
+        return Receipt(item.key, left=str(error))
+    except WslabelError as error:
+        return Receipt(item.key, failure=error)

@@ -49,6 +49,9 @@ def read_state(path: Path) -> dict[str, Any]:
             state = state[key]
     if not isinstance(state, Mapping):
         raise WeightsError(f"{path}: expected tensors by name, found {type(state).__name__}")
+    for name, tensor in state.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise WeightsError(f"{path}: '{name}' is no tensor but {type(tensor).__name__}")
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from wslabel.config import fingerprint
-from wslabel.engine.run import ship
+from wslabel.engine.tasks import ship
 from wslabel.labeling import python
 from wslabel.labeling.batch import Voter
 from wslabel.labeling.category import CategoryVoter
