@@ -51,15 +51,13 @@ def to_array(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
         column = column.fill_null(-1)
     if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
         return np.asarray(column.to_numpy(zero_copy_only=False))
-    out = np.empty(len(column), object)
-    out[:] = column.to_pylist()
-    return out
+    return np.asarray(column.to_numpy(zero_copy_only=False), object)
 
 
 def _from_lists(column: pa.Array) -> np.ndarray:
     size = column.type.list_size
     flat = column.values.slice(column.offset * size, len(column) * size)
-    if pa.types.is_integer(flat.type):
+    if pa.types.is_integer(flat.type) and flat.null_count:
         flat = flat.fill_null(-1)  # else numpy would get floats
     values = np.asarray(flat.to_numpy(zero_copy_only=False)).reshape(len(column), size)
     if not column.null_count:

@@ -7,13 +7,11 @@ is resuming, and a stage that finds nothing missing starts no Ray.
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial, reduce
 from typing import Any
-
-import pyarrow as pa
 
 from wslabel.engine.cluster import connect
 from wslabel.engine.plan import plan
@@ -24,20 +22,18 @@ from wslabel.engine.work import Receipt, Step
 from wslabel.errors import ConfigError, SourceError, WorkLeft, nearest
 from wslabel.label_model.parameters import Parameters
 from wslabel.label_model.summary import merge
-from wslabel.labeling import analysis
-from wslabel.metrics import scores
+from wslabel.schema import ERROR_KINDS
 from wslabel.settings import Project
-from wslabel.sources import drawing, folder, table
 from wslabel.steps import doors
-from wslabel.steps.evaluate import Evaluate, Files, Findings
-from wslabel.steps.examples import Inputs, TableExamples
+from wslabel.steps.evaluate import Evaluate, Findings, evaluation_works, report_of
 from wslabel.steps.featurize import Featurize, ShardWork, measure
+from wslabel.steps.ingest import commit_new, draw_new, list_source, refuse_redrawing
 from wslabel.steps.label import Label, Summarize
-from wslabel.steps.networks import maker
-from wslabel.steps.predict import Predict, PredictWork
+from wslabel.steps.predict import Predict
 from wslabel.steps.status import TableStatus, error_count
 from wslabel.steps.status import status as count_tables
 from wslabel.steps.tables import Derived, Tables
+from wslabel.steps.train import inputs, network_maker, prediction_works, training_run
 from wslabel.steps.vote import Vote
 from wslabel.storage.table import shard_name
 
@@ -83,13 +79,12 @@ def ingest(project: Project) -> Outcome:
     start = time.monotonic()
     tables = Tables(project)
     tables.location.sweep()
-    _refuse_redrawing(tables)
-    settings, s3 = project.images, project.images.s3 or project.s3
-    listing = folder.read(settings, s3) if settings.source == "folder" else table.read(settings, s3)
+    refuse_redrawing(tables)
+    listing = list_source(project)
     while True:
         known = [tables.images.read(shard_name(shard)) for shard in tables.shards]
-        new = _draw(project, listing, known)
-        made = _commit_images(tables, new)
+        new = draw_new(project, listing, known)
+        made = commit_new(tables, new)
         if made is not None:
             total = len(tables.shards) + made
             seconds = time.monotonic() - start
@@ -97,42 +92,7 @@ def ingest(project: Project) -> Outcome:
         tables = Tables(project)
 
 
-def _refuse_redrawing(tables: Tables) -> None:
-    """Keep what decides split, truth and shard of an image as it was when images were drawn."""
-    exclude = {"path", "s3", "extensions"}
-    now = tables.project.images.model_dump(mode="json", exclude=exclude)
-    was = tables.constants.get_or_make("drawing", lambda: now)
-    for key in sorted(now.keys() | was.keys()):
-        if now.get(key) != was.get(key):
-            raise ConfigError(
-                f"images.{key}: this workspace was drawn with {was.get(key)!r}, "
-                f"found {now.get(key)!r}; put it back or take another workspace"
-            )
-
-
-def _draw(project: Project, listing: pa.Table, known: list[pa.Table]) -> pa.Table:
-    counts: Counter[tuple[str | None, str]] = sum((drawing.count(t) for t in known), Counter())
-    if known:
-        ids = pa.chunked_array([c for t in known for c in t.column("image_id").chunks], pa.string())
-        listing = drawing.unknown(listing, ids)
-    settings = project.images
-    return drawing.draw(listing, settings.split.model_dump(), settings.seed, counts)
-
-
-def _commit_images(tables: Tables, new: pa.Table) -> int | None:
-    """Commit new shards after those there are; None where another driver came in between."""
-    size = tables.project.images.shard_size
-    first = max(tables.shards, default=-1) + 1
-    starts = range(0, new.num_rows, size)
-    for shard, start in enumerate(starts, first):
-        part = new.slice(start, size).combine_chunks()
-        name = shard_name(shard)
-        if not tables.images.commit(name, [part]) and not tables.images.read(name).equals(part):
-            return None
-    return len(starts)
-
-
-def featurize(project: Project, retry: Iterable[str] = ()) -> Outcome:
+def featurize(project: Project, retry: Sequence[str] = ()) -> Outcome:
     """Run all extractors over the shards that lack them, each image fetched and decoded once.
 
     Args:
@@ -143,6 +103,9 @@ def featurize(project: Project, retry: Iterable[str] = ()) -> Outcome:
         TooManyErrors: too large a share of the images failed.
         WorkLeft: storage failed transiently for some shards.
     """
+    for kind in retry:
+        if kind not in ERROR_KINDS:
+            raise ConfigError(f"there is no error kind '{kind}'; {nearest(kind, ERROR_KINDS)}")
     start = time.monotonic()
     tables = _settle_precisions(_with_images(project))
     lacking = tables.lacking()
@@ -177,12 +140,14 @@ def _featurizer(tables: Tables) -> Featurize:
 def _settle_precisions(tables: Tables) -> Tables:
     """Measure each network whose precision is open, once per workspace."""
     still_open = [e for name, e in tables.extractors.items() if tables.is_open(name)]
+    if not still_open:
+        return tables
+    pools = _pools(tables.project, 1, uses_gpu=True)
+    action = partial(measure, _featurizer(tables), still_open, tables.shards[0])
+    chosen = once(action, pools)
     for extractor in still_open:
-        pools = _pools(tables.project, 1, uses_gpu=True)
-        action = partial(measure, _featurizer(tables), extractor, tables.shards[0])
-        name = f"precision-{extractor.identity}"
-        tables.constants.get_or_make(name, partial(once, action, pools))
-    return Tables(tables.project) if still_open else tables
+        tables.constants.keep(f"precision-{extractor.identity}", chosen[extractor.name])
+    return Tables(tables.project)
 
 
 def _with_retries(
@@ -281,7 +246,7 @@ def train(project: Project) -> Outcome:
     if missing:
         connect(project.engine)
         trainer = doors.room("training.trainer")
-        runs = [_training_run(tables, variant) for variant in missing]
+        runs = [training_run(tables, variant) for variant in missing]
         training = project.training
         keep = tables.location.create
         trainer.train(runs, keep, workers=training.workers, use_gpu=training.use_gpu)
@@ -296,62 +261,13 @@ def _with_labels(project: Project) -> Tables:
     return tables
 
 
-def _training_run(tables: Tables, variant: str) -> Any:
-    training = tables.project.training
-    assert training is not None
-    labels = "original" if training.validate_on == "truth" else "soft"
-    validate = _examples(tables, labels, "val") if training.validate_on else None
-    return doors.room("training.loop").Run(
-        name=tables.model(variant),
-        make=_maker(tables),
-        train=_examples(tables, variant, "train", training.seed),
-        validate=validate,
-        epochs=training.epochs,
-        learning_rate=training.learning_rate,
-        weight_decay=training.weight_decay,
-        seed=training.seed,
-    )
-
-
-def _maker(tables: Tables) -> Callable[[], Any]:
-    training = tables.project.training
-    assert training is not None
-    extractor = tables.extractors[training.feature]
-    return maker(training, extractor, len(tables.project.classes), tables.project.s3)
-
-
-def _inputs(tables: Tables) -> Inputs:
-    training = tables.project.training
-    assert training is not None
-    how = None if training.network == "linear" else training.preprocess
-    return Inputs(tables.location, tables.extractors[training.feature].folder, how)
-
-
-def _examples(tables: Tables, target: str, split: str, seed: int | None = None) -> TableExamples:
-    training = tables.project.training
-    assert training is not None
-    is_weak = target != "original"
-    files = {work.key: work.name for work in tables.labels.works} if is_weak else {}
-    return TableExamples(
-        _inputs(tables),
-        tables.input_works(),
-        target,
-        tables.labels.table.folder if is_weak else None,
-        files,
-        tuple(tables.project.classes),
-        split,
-        training.batch_size,
-        seed,
-    )
-
-
 def predict(project: Project) -> Outcome:
     """Run every trained network over all images, each input read once."""
     start = time.monotonic()
     tables = _with_labels(project)
     derived = {variant: tables.predictions(variant) for variant in tables.variants}
     models = {variant: tables.model(variant) for variant in tables.variants}
-    works = _prediction_works(tables, derived)
+    works = prediction_works(tables, derived)
     lacking = {variant for work in works for variant in work.lacking}
     for variant in lacking:
         if not tables.location.exists(models[variant]):
@@ -360,10 +276,10 @@ def predict(project: Project) -> Outcome:
     if works:
         step = Predict(
             tables.location,
-            _inputs(tables),
+            inputs(tables),
             {variant: models[variant] for variant in lacking},
             {variant: derived[variant].table.folder for variant in lacking},
-            _maker(tables),
+            network_maker(tables),
             len(project.classes),
         )
         is_linear = project.training is not None and project.training.network == "linear"
@@ -374,15 +290,6 @@ def predict(project: Project) -> Outcome:
     return _outcome("predict", receipts, len(derived[tables.variants[0]].works), start)
 
 
-def _prediction_works(tables: Tables, derived: Mapping[str, Derived]) -> list[PredictWork]:
-    works = []
-    for work in tables.input_works():
-        lacking = {v: work.name for v, table_ in derived.items() if work in table_.missing}
-        if lacking:
-            works.append(PredictWork(work.key, work.shards, work.generations["input"], lacking))
-    return works
-
-
 def evaluate(project: Project) -> Outcome:
     """Compare labeling functions, labels and, on the test split, predictions with truth."""
     start = time.monotonic()
@@ -390,48 +297,17 @@ def evaluate(project: Project) -> Outcome:
     name = tables.evaluation
     made = 0
     if not tables.location.exists(name):
-        works = _evaluation_works(tables)
+        for variant in tables.variants:
+            _refuse_missing(tables.predictions(variant), f"predictions of {variant}", "predict")
+        works = evaluation_works(tables)
         step = Evaluate(tables.location, tuple(project.classes))
         receipts = _drive(project, "evaluate", step, works, spread=Spread.CHEAP)
         findings: Findings = sum((r.result for r in receipts), Findings())
-        report = _report(project, findings)
+        report = report_of(project, findings)
         tables.location.create(name, json.dumps(report, sort_keys=True, indent=1).encode())
         made = 1
     report = json.loads(tables.location.read(name).to_pybytes())
     return Outcome("evaluate", made, 1, seconds=time.monotonic() - start, report=report)
-
-
-def _evaluation_works(tables: Tables) -> list[Files]:
-    derived = [(f"{v}", tables.predictions(v)) for v in tables.variants]
-    for variant, table_ in derived:
-        _refuse_missing(table_, f"predictions of {variant}", "predict")
-    votes = tables.votes if tables.project.labeling_functions else None
-    labels = tables.labels if tables.project.labeling_functions else None
-    whole = (votes.works if votes else None) or (derived[0][1].works if derived else [])
-    return [
-        Files(
-            work.key,
-            work.shards,
-            votes.table.path(votes.works[i].name) if votes else None,
-            labels.table.path(labels.works[i].name) if labels else None,
-            {variant: d.table.path(d.works[i].name) for variant, d in derived},
-        )
-        for i, work in enumerate(whole)
-    ]
-
-
-def _report(project: Project, findings: Findings) -> dict[str, Any]:
-    report: dict[str, Any] = {"classes": project.classes}
-    if findings.counts is not None:
-        names = [settings.name for settings in project.labeling_functions]
-        rows = analysis.table(findings.counts, names, project.classes)
-        report["labeling_functions"] = [asdict(row) for row in rows]
-    for key, quality in findings.quality.items():
-        kind, _, split = key.partition("/")
-        found = asdict(scores(quality.confusion_KK))
-        coverage = found["num_images"] / quality.num_truths if quality.num_truths else None
-        report.setdefault(kind, {})[split] = found | {"coverage": coverage}
-    return report
 
 
 def status(project: Project) -> list[TableStatus]:
@@ -450,7 +326,7 @@ STAGES: tuple[Callable[[Project], Outcome], ...] = (
 )
 
 
-def run(project: Project, retry: Iterable[str] = (), until: str | None = None) -> Iterator[Outcome]:
+def run(project: Project, retry: Sequence[str] = (), until: str | None = None) -> Iterator[Outcome]:
     """Do what is not yet done, in order, and tell about each stage as it ends.
 
     Args:

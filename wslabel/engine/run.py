@@ -17,7 +17,7 @@ from wslabel.errors import WslabelError
 ISOLATE_AFTER = 1
 """How many times an item may kill its process before it is taken apart in processes of its own."""
 
-GIVE_UP_AFTER = 5
+GIVE_UP_AFTER = 3
 """How many dead processes it takes until the item itself stops the job."""
 
 Batch = dict[str, np.ndarray]

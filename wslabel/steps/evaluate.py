@@ -1,7 +1,8 @@
 """One group of shards against truth: votes, labels, and predictions on the test split."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,9 +11,11 @@ from wslabel import schema
 from wslabel.columns import to_array
 from wslabel.engine.work import Receipt
 from wslabel.labeling import analysis
-from wslabel.metrics import confusion
+from wslabel.metrics import confusion, scores
+from wslabel.settings import Project
 from wslabel.steps.group import read_images
 from wslabel.steps.label import class_ids, votes_matrix
+from wslabel.steps.tables import Tables
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table
 
@@ -97,3 +100,36 @@ class Evaluate:
         both = true & (found_N >= 0)
         counted = confusion(truth_N[both].astype(int), found_N[both].astype(int), len(self.classes))
         return Quality(int(true.sum()), counted)
+
+
+def evaluation_works(tables: Tables) -> list[Files]:
+    """List the groups of a project with the files to compare."""
+    derived = [(f"{v}", tables.predictions(v)) for v in tables.variants]
+    votes = tables.votes if tables.project.labeling_functions else None
+    labels = tables.labels if tables.project.labeling_functions else None
+    whole = (votes.works if votes else None) or (derived[0][1].works if derived else [])
+    return [
+        Files(
+            work.key,
+            work.shards,
+            votes.table.path(votes.works[i].name) if votes else None,
+            labels.table.path(labels.works[i].name) if labels else None,
+            {variant: d.table.path(d.works[i].name) for variant, d in derived},
+        )
+        for i, work in enumerate(whole)
+    ]
+
+
+def report_of(project: Project, findings: Findings) -> dict[str, Any]:
+    """Turn counts into the figures that a person reads, as plain values."""
+    report: dict[str, Any] = {"classes": project.classes}
+    if findings.counts is not None:
+        names = [settings.name for settings in project.labeling_functions]
+        rows = analysis.table(findings.counts, names, project.classes)
+        report["labeling_functions"] = [asdict(row) for row in rows]
+    for key, quality in findings.quality.items():
+        kind, _, split = key.partition("/")
+        found = asdict(scores(quality.confusion_KK))
+        coverage = found["num_images"] / quality.num_truths if quality.num_truths else None
+        report.setdefault(kind, {})[split] = found | {"coverage": coverage}
+    return report

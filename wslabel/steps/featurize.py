@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -124,7 +124,7 @@ class Featurize:
             tuple((e.name, e.settings) for e in lacking if not e.is_network), hows, self.max_pixels
         )
         uris = images.column("uri").take(pa.array(rows)).to_pylist()
-        prepared = self._prepare_all(preparer, uris, isolated=isolated)
+        prepared = self.prepare_all(preparer, uris, isolated=isolated)
         errors = tuple(image.error for image in prepared)
         if None in work.lacking.values():
             self._refuse_too_many(work, errors)
@@ -163,9 +163,10 @@ class Featurize:
             failed |= _failed(old, work.retry)
         return np.flatnonzero(failed)
 
-    def _prepare_all(
+    def prepare_all(
         self, preparer: ImagePreparer, uris: list[str], *, isolated: bool
     ) -> list[PreparedImage]:
+        """Fetch and prepare images, fetching ahead; isolated where one may kill the process."""
         with ThreadPoolExecutor(self.fetch_threads) as pool:
             fetched = _ahead(pool, self._fetch_one, uris, self.fetch_threads * FETCHED_AHEAD)
             if isolated:
@@ -233,7 +234,7 @@ def input_kind(how: Preprocess) -> Preprocess:
     return how.model_copy(update={"mean": plain.mean, "std": plain.std})
 
 
-def input_kinds(extractors: list[Extractor]) -> tuple[Preprocess, ...]:
+def input_kinds(extractors: Sequence[Extractor]) -> tuple[Preprocess, ...]:
     """List the different inputs that networks ask for, each once."""
     cards = [e.card for e in extractors if e.is_network and e.card is not None]
     return tuple(dict.fromkeys(input_kind(card.preprocess) for card in cards))
@@ -267,27 +268,35 @@ def _ahead(
         pending[index] = None  # type: ignore[call-overload]
 
 
-def measure(step: Featurize, extractor: Extractor, shard: int) -> str:
-    """Choose the precision of a network on this device, on the first images of a shard.
+def measure(step: Featurize, extractors: Sequence[Extractor], shard: int) -> dict[str, str]:
+    """Choose the precision of each network on this device, on the first images of a shard.
 
     Raises:
         TooManyErrors: none of them can be decoded.
     """
-    assert extractor.card is not None
     network = doors.room("features.network")
-    how = input_kind(extractor.card.preprocess)
+    hows = input_kinds(extractors)
     images = Table(step.workspace, "images").read(shard_name(shard), ["uri"])
     uris = images.column("uri").to_pylist()[: network.PROBE_SIZE + FEW_ERRORS]
-    prepared = step._prepare_all(ImagePreparer((), (how,), step.max_pixels), uris, isolated=True)
-    good = [image.inputs[0] for image in prepared if image.error is None]
+    preparer = ImagePreparer((), hows, step.max_pixels)
+    prepared = step.prepare_all(preparer, uris, isolated=True)
+    good = [image.inputs for image in prepared if image.error is None][: network.PROBE_SIZE]
     if not good:
         raise TooManyErrors(f"none of the first {len(uris)} images of shard {shard} can be decoded")
-
-    def outputs(precision: str) -> Callable[[np.ndarray], np.ndarray]:
-        made: Any = make_model(with_precision(extractor, precision), step.weights_s3)
-        run: Callable[[np.ndarray], np.ndarray] = made.outputs
-        return run
-
-    size = extractor.settings.batch_size or step.batch_size
-    chosen: str = network.choose_precision(outputs, np.stack(good[: network.PROBE_SIZE]), size)
+    chosen = {}
+    for extractor in extractors:
+        assert extractor.card is not None
+        index = hows.index(input_kind(extractor.card.preprocess))
+        probe = np.stack([inputs[index] for inputs in good])
+        size = extractor.settings.batch_size or step.batch_size
+        outputs = partial(_outputs, step, extractor)
+        chosen[extractor.name] = network.choose_precision(outputs, probe, size)
     return chosen
+
+
+def _outputs(
+    step: Featurize, extractor: Extractor, precision: str
+) -> Callable[[np.ndarray], np.ndarray]:
+    model: Any = make_model(with_precision(extractor, precision), step.weights_s3)
+    run: Callable[[np.ndarray], np.ndarray] = model.outputs
+    return run

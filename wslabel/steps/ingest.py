@@ -1,0 +1,53 @@
+"""New images of a source to new shards of the manifest."""
+
+from collections import Counter
+
+import pyarrow as pa
+
+from wslabel.errors import ConfigError
+from wslabel.settings import Project
+from wslabel.sources import drawing, folder, table
+from wslabel.steps.tables import Tables
+from wslabel.storage.table import shard_name
+
+
+def list_source(project: Project) -> pa.Table:
+    """List the images of a project's source."""
+    settings, s3 = project.images, project.images.s3 or project.s3
+    return folder.read(settings, s3) if settings.source == "folder" else table.read(settings, s3)
+
+
+def refuse_redrawing(tables: Tables) -> None:
+    """Keep what decides split, truth and shard of an image as it was when images were drawn."""
+    exclude = {"path", "s3", "extensions"}
+    now = tables.project.images.model_dump(mode="json", exclude=exclude)
+    was = tables.constants.get_or_make("drawing", lambda: now)
+    for key in sorted(now.keys() | was.keys()):
+        if now.get(key) != was.get(key):
+            raise ConfigError(
+                f"images.{key}: this workspace was drawn with {was.get(key)!r}, "
+                f"found {now.get(key)!r}; put it back or take another workspace"
+            )
+
+
+def draw_new(project: Project, listing: pa.Table, known: list[pa.Table]) -> pa.Table:
+    """Draw the images that the manifest lacks, going on where it ends."""
+    counts: Counter[tuple[str | None, str]] = sum((drawing.count(t) for t in known), Counter())
+    if known:
+        ids = pa.chunked_array([c for t in known for c in t.column("image_id").chunks], pa.string())
+        listing = drawing.unknown(listing, ids)
+    settings = project.images
+    return drawing.draw(listing, settings.split.model_dump(), settings.seed, counts)
+
+
+def commit_new(tables: Tables, new: pa.Table) -> int | None:
+    """Commit new shards after those there are; None where another driver came in between."""
+    size = tables.project.images.shard_size
+    first = max(tables.shards, default=-1) + 1
+    starts = range(0, new.num_rows, size)
+    for shard, start in enumerate(starts, first):
+        part = new.slice(start, size).combine_chunks()
+        name = shard_name(shard)
+        if not tables.images.commit(name, [part]) and not tables.images.read(name).equals(part):
+            return None
+    return len(starts)
