@@ -21,8 +21,9 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+# Two at a time: most of the waiting is for processes of Ray to start. The files keep together.
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Kill a run at more places and at sixty random moments, for as long as it takes.
 soak: setup
