@@ -218,6 +218,11 @@ def test_a_workspace_refuses_images_drawn_in_another_way(scenes: Path, tmp_path:
         pipeline.ingest(project(tmp_path, scenes, images=images))
 
 
+def test_an_unknown_error_kind_is_refused(scenes: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no error kind 'mising'; did you mean 'missing'"):
+        pipeline.featurize(project(tmp_path, scenes), retry=["mising"])
+
+
 def test_a_stage_before_its_time_says_what_comes_first(scenes: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no images yet"):
         pipeline.featurize(project(tmp_path, scenes))

@@ -322,7 +322,8 @@ class Training(Settings):
     """A network trained on truth (`original`) and on weak labels (`soft`, `hard`).
 
     `network: linear` reads the embedding in `feature`; any other reads the thumbnails in it.
-    `weights` starts a network from a checkpoint; null starts it from random numbers.
+    `weights` starts a network from a checkpoint, or from its library's DEFAULT; null starts it from
+    random numbers.
     """
 
     network: str = "linear"
@@ -457,6 +458,8 @@ class Project(Settings):
         if training.network != "linear":
             self._check_feature(where, training.feature, "thumbnail")
             return
+        if training.weights is not None:
+            raise refuse("training.weights: a linear head starts from random numbers")
         embedded = {
             name: f
             for name, f in self.features.items()

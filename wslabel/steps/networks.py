@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from wslabel.errors import WeightsError
-from wslabel.settings import S3, Training
+from wslabel.settings import S3, Classifier, Training
 from wslabel.steps import doors
-from wslabel.steps.extractors import Extractor
+from wslabel.steps.extractors import Extractor, locate
 from wslabel.storage import files
 
 
@@ -24,8 +24,8 @@ class MakeBare:
     def __call__(self) -> Any:
         """Build it, from random numbers or from a checkpoint whose head is left out."""
         network = doors.feature("classifier").build(self.model, {"num_classes": self.num_classes})
-        if self.weights is not None:
-            path = files.local_copy(self.weights, self.s3)
+        path = start(self.model, self.weights, self.s3)
+        if path is not None:
             doors.room("features.network").load_body(network, path, self.model)
         return network
 
@@ -50,6 +50,16 @@ def maker(training: Training, extractor: Extractor, num_classes: int, s3: S3) ->
 
 def start_sha256(training: Training, s3: S3) -> str | None:
     """Hash the checkpoint that training starts from."""
-    if training.weights is None:
-        return None
-    return files.content_hash(Path(files.local_copy(training.weights, s3)))
+    path = start(training.network, training.weights, s3)
+    return None if path is None else files.content_hash(path)
+
+
+def start(model: str, weights: str | None, s3: S3) -> Path | None:
+    """Give the checkpoint that a network starts from as a local path, if there is one.
+
+    Raises:
+        WeightsError: it is absent, or cannot be fetched.
+    """
+    if weights == "DEFAULT":
+        return locate(Classifier(kind="classifier", model=model), s3)
+    return None if weights is None else files.local_copy(weights, s3)
