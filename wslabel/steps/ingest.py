@@ -1,5 +1,6 @@
 """New images of a source to new shards of the manifest."""
 
+import json
 from collections import Counter
 
 import pyarrow as pa
@@ -10,6 +11,9 @@ from wslabel.sources import drawing, folder, table
 from wslabel.steps.tables import Tables
 from wslabel.storage.table import shard_name
 
+DRAWING = b"wslabel.drawing"
+"""Key in the footer of a shard of images: the settings that it was drawn with, as JSON."""
+
 
 def list_source(project: Project) -> pa.Table:
     """List the images of a project's source."""
@@ -18,16 +22,26 @@ def list_source(project: Project) -> pa.Table:
 
 
 def refuse_redrawing(tables: Tables) -> None:
-    """Keep what decides split, truth and shard of an image as it was when images were drawn."""
-    exclude = {"path", "s3", "extensions"}
-    now = tables.project.images.model_dump(mode="json", exclude=exclude)
-    was = tables.constants.get_or_make("drawing", lambda: now)
+    """Keep what decides split, truth and shard of an image as it was when images were drawn.
+
+    Raises:
+        ConfigError: the project file has changed in one of these.
+    """
+    if not tables.shards:
+        return
+    footer = tables.images.footer(shard_name(tables.shards[0]))
+    was, now = json.loads(footer.metadata[DRAWING]), json.loads(_drawing(tables.project))
     for key in sorted(now.keys() | was.keys()):
         if now.get(key) != was.get(key):
             raise ConfigError(
                 f"images.{key}: this workspace was drawn with {was.get(key)!r}, "
                 f"found {now.get(key)!r}; put it back or take another workspace"
             )
+
+
+def _drawing(project: Project) -> str:
+    exclude = {"path", "s3", "extensions"}
+    return json.dumps(project.images.model_dump(mode="json", exclude=exclude), sort_keys=True)
 
 
 def draw_new(project: Project, listing: pa.Table, known: list[pa.Table]) -> pa.Table:
@@ -47,6 +61,7 @@ def commit_new(tables: Tables, new: pa.Table) -> int | None:
     starts = range(0, new.num_rows, size)
     for shard, start in enumerate(starts, first):
         part = new.slice(start, size).combine_chunks()
+        part = part.replace_schema_metadata({DRAWING: _drawing(tables.project)})
         name = shard_name(shard)
         if not tables.images.commit(name, [part]) and not tables.images.read(name).equals(part):
             return None
