@@ -5,11 +5,15 @@ import json
 import os
 import sys
 
+import torch
+
 NAMES = ("featurize_efficiency", "featurize_vs_tutorial", "vote_rate", "peak_memory_growth")
 
 
 def main() -> None:
     os.environ.setdefault("WSLABEL_QUIET", "1")
+    if os.environ.get("WSLABEL_BENCH_GPU") and not torch.cuda.is_available():
+        sys.exit("no GPU on this machine; make bench measures its CPUs")
     chosen = [name for name in sys.argv[1:] if name] or NAMES
     for name in chosen:
         if name not in NAMES:

@@ -24,7 +24,7 @@ from wslabel.steps.extractors import make_model
 from wslabel.steps.featurize import ImagePreparer, input_kinds
 from wslabel.steps.tables import Tables
 
-SMALL, LARGE = int(os.environ.get("S", 2000)), int(os.environ.get("L", 6000))
+SMALL, LARGE = 2000, 6000
 CEILING_IMAGES = 512
 CORES = os.cpu_count() or 1
 
@@ -54,26 +54,42 @@ def measure() -> dict[str, Any]:
 
 
 def plain(made: Project) -> dict[str, Any]:
-    """Measure the ceiling and its bare halves, all cores at once."""
+    """Measure the ceiling and its bare halves, all cores at once.
+
+    With GPUs the halves run beside each other on different devices, so the slower one is the
+    ceiling: decoding on all cores, or the forward pass of one process per GPU.
+    """
     precision = Tables(made).extractors["efficientnet"].precision
-    rates: dict[str, Any] = {"precision": precision}
-    for what in ("decode", "forward", "ceiling"):
-        context = multiprocessing.get_context("spawn")
-        barrier, queue = context.Barrier(CORES), context.Queue()
-        workers = [
-            context.Process(target=_loop, args=(made, what, barrier, queue)) for _ in range(CORES)
-        ]
-        for worker in workers:
-            worker.start()
-        spent = [queue.get() for _ in workers]
-        for worker in workers:
-            worker.join()
-        rates[f"{what}_images_per_s"] = sum(CEILING_IMAGES / s for s in spent)
-    return rates
+    num_gpus = torch.cuda.device_count()
+    decode = _rate(made, "decode", CORES)
+    forward = _rate(made, "forward", num_gpus or CORES)
+    ceiling = min(decode, forward) if num_gpus else _rate(made, "ceiling", CORES)
+    return {
+        "precision": precision,
+        "decode_images_per_s": decode,
+        "forward_images_per_s": forward,
+        "ceiling_images_per_s": ceiling,
+    }
 
 
-def _loop(made: Project, what: str, barrier: Any, queue: Any) -> None:
+def _rate(made: Project, what: str, num_processes: int) -> float:
+    context = multiprocessing.get_context("spawn")
+    barrier, queue = context.Barrier(num_processes), context.Queue()
+    workers = [
+        context.Process(target=_loop, args=(made, what, barrier, queue, number))
+        for number in range(num_processes)
+    ]
+    for worker in workers:
+        worker.start()
+    spent = [queue.get() for _ in workers]
+    for worker in workers:
+        worker.join()
+    return sum(CEILING_IMAGES / seconds for seconds in spent)
+
+
+def _loop(made: Project, what: str, barrier: Any, queue: Any, number: int) -> None:
     """Go through images in mini-batches: decode only, forward only, or both in turn."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = str(number)
     torch.set_num_threads(1)
     extractors = list(Tables(made).extractors.values())
     network = next(e for e in extractors if e.is_network)
