@@ -23,7 +23,7 @@ check: setup
 
 # Two at a time: most of the waiting is for processes of Ray to start. The files keep together.
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Kill a run at more places and at sixty random moments, for as long as it takes.
 soak: setup
