@@ -88,6 +88,8 @@ def _color_votes(path: Path) -> tuple[int, int]:
     return vote[int(bgr.mean(axis=(0, 1)).argmax())], vote[int(per_pixel.argmax())]
 
 
+# SciPy warns of what Snorkel's own analysis passes to it.
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_analysis_equals_snorkels(story: Story) -> None:
     names = [f.name for f in story.project.labeling_functions]
     summary = LFAnalysis(story.votes_NM).lf_summary(Y=story.truth_N)

@@ -333,7 +333,7 @@ class Training(Settings):
     preprocess: Preprocess = Preprocess()
     epochs: int = Field(20, ge=1)
     batch_size: int = Field(64, ge=1)
-    learning_rate: float = Field(0.01, gt=0.0)
+    learning_rate: float = Field(0.001, gt=0.0)
     weight_decay: float = Field(1e-4, ge=0.0)
     seed: int = 0
     validate_on: Literal["truth", "weak"] | None = None
