@@ -434,8 +434,15 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
         put("features", "clip", "model", value="clop.json"),
         [": features.clip.model: there is no file", "did you mean 'clip.json'?"],
     ),
+    "a linear head with weights to start from": (
+        put("training", "weights", value="net.pth"),
+        [": training.weights: a linear head starts from random numbers"],
+    ),
     "missing checkpoint to start from": (
-        put("training", "weights", value="nett.pth"),
+        put(
+            "training",
+            value={"network": "timm/x", "feature": "thumbnail", "weights": "nett.pth"},
+        ),
         [": training.weights: there is no file", "did you mean 'net.pth'?"],
     ),
     "missing folder of images": (

@@ -8,8 +8,12 @@ import os
 import pickle
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Sequence
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
+
+BUG = 70
+"""Exit code of a child that an exception ended (EX_SOFTWARE); items may end it with any other."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -32,7 +36,7 @@ def _until_death(function: Callable[[Item], Result], items: Sequence[Item]) -> l
     done = subprocess.run(
         command, input=pickle.dumps((function, items)), capture_output=True, check=False
     )
-    if done.returncode > 0:
+    if done.returncode == BUG:
         # Not killed by the item but ended by an exception: a bug of ours, which must be seen.
         raise RuntimeError(done.stderr.decode(errors="replace"))
     results: list[Result] = []
@@ -57,9 +61,16 @@ def serve(stdin: BinaryIO, stdout: BinaryIO) -> None:
 
 def main() -> None:
     """Answer on standard output; what libraries print there goes to standard error."""
+    sys.excepthook = _end_with_bug
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)
         serve(sys.stdin.buffer, answers)
+
+
+def _end_with_bug(*error: Any) -> None:
+    traceback.print_exception(*error)
+    sys.stderr.flush()
+    os._exit(BUG)
 
 
 if __name__ == "__main__":
