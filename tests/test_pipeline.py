@@ -293,7 +293,7 @@ def test_a_cluster_of_one_cpu_is_enough(scenes: Path, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         env=environment,
-        timeout=200,
+        timeout=400,
         check=False,
     )
     assert done.stdout.strip().endswith("[8, 8, 1, 1, 1]"), done.stderr

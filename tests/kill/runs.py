@@ -16,7 +16,7 @@ from wslabel.storage.location import Location
 
 HOOKS = Path(__file__).parent / "hooks"
 COMMAND = [sys.executable, "-c", "from wslabel.cli import main; main()", "run"]
-LONGEST_S = 240.0
+LONGEST_S = 400.0
 
 
 def start(config: Path, **environment: str) -> subprocess.Popen[str]:
