@@ -16,7 +16,7 @@ DOORS = {
     "snorkel": {"label_model/snorkel.py"},
     "ray.data": {"engine/run.py"},
     "ray.train": {"training/trainer.py"},
-    "s3fs": {"storage/location.py"},
+    "botocore": {"storage/location.py"},
     "yaml": {"config.py"},
     "typer": {"cli.py"},
 }

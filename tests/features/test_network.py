@@ -1,5 +1,6 @@
 """Checkpoints fit exactly or are refused; a precision is fast and right or not taken."""
 
+import copy
 import os
 import pickle
 import time
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+import torchvision
 
 from wslabel.errors import WeightsError
 from wslabel.features import network
@@ -55,6 +57,44 @@ def test_the_usual_forms_of_checkpoints_are_read(tmp_path: Path, shape: str) -> 
     found = network.read_state(path)
     assert found.keys() == state.keys()
     assert all(torch.equal(found[k], state[k]) for k in state)
+
+
+def lively(module: torch.nn.Module) -> torch.nn.Module:
+    """Give batch normalizations statistics as training leaves them, unlike those of a new one."""
+    torch.manual_seed(2)
+    for layer in module.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.running_mean.normal_(0.0, 0.3)
+            layer.running_var.uniform_(0.5, 2.0)
+            torch.nn.init.uniform_(layer.weight, 0.5, 1.5)
+            torch.nn.init.normal_(layer.bias, 0.0, 0.3)
+    return module.eval()
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "efficientnet_b0"])
+@torch.inference_mode()
+def test_folded_normalization_gives_the_same_outputs(name: str) -> None:
+    whole = lively(torchvision.models.get_model(name, weights=None))
+    folded = copy.deepcopy(whole)
+    network.fold_normalization(folded)
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in folded.modules())
+    images = torch.randn(2, 3, 64, 64)
+    expected, found = whole(images), folded(images)
+    assert expected.abs().max() > 0.0
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+
+
+@torch.inference_mode()
+def test_normalization_elsewhere_than_in_a_plain_chain_is_left_alone() -> None:
+    class Twice(torch.nn.Sequential):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self[1](self[0](x)) + self[0](x)
+
+    odd = lively(Twice(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4)))
+    images = torch.randn(2, 3, 8, 8)
+    expected = odd(images)
+    network.fold_normalization(odd)
+    assert torch.equal(odd(images), expected)
 
 
 def test_a_missing_tensor_is_named(tmp_path: Path) -> None:

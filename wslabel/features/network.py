@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors.torch
 import torch
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from wslabel.columns import batches
 from wslabel.errors import WeightsError
@@ -95,13 +97,31 @@ def load_body(module: torch.nn.Module, path: Path, name: str) -> None:
     module.load_state_dict(own)
 
 
+def fold_normalization(module: torch.nn.Module) -> None:
+    """Fold each batch normalization into the convolution before it, in chains of layers.
+
+    Outputs stay the same but for rounding. Only plain `Sequential`s are looked at, where it is sure
+    that nothing else reads what the convolution gives. The
+    arithmetic is that of `torch.nn.utils.fusion`.
+    """
+    for chain in module.modules():
+        if type(chain).forward is not torch.nn.Sequential.forward:
+            continue
+        layers = list(chain.named_children())
+        for (name, first), (next_name, second) in pairwise(layers):
+            if type(first) is torch.nn.Conv2d and type(second) is torch.nn.BatchNorm2d:
+                setattr(chain, name, fuse_conv_bn_eval(first, second))
+                setattr(chain, next_name, torch.nn.Identity())
+
+
 class Network:
     """A module that takes normalized images, fed with uint8 batches."""
 
     def __init__(self, module: torch.nn.Module, how: Preprocess, precision: str) -> None:
         self._device = device()
         self._dtype = PRECISIONS[precision]
-        module = module.eval().to(self._device, self._dtype)
+        fold_normalization(module.eval())
+        module = module.to(self._device, self._dtype)
         self._module = module.to(memory_format=torch.channels_last)
         scale = torch.tensor(how.std, dtype=torch.float32) * 255.0
         shift = torch.tensor(how.mean, dtype=torch.float32) * 255.0

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wslabel.columns import batches
 from wslabel.labeling.batch import Batch, Votes
 from wslabel.schema import ABSTAIN
 
@@ -40,21 +39,19 @@ class SimilarityVoter:
 
     def __call__(self, batch: Batch) -> Votes:
         """Vote on embeddings; an image without one abstains."""
-        embeddings_ND = batch[self.reads[0]].astype(np.float32)
-        return self.vote(embeddings_ND @ self.vectors_PD.T)
+        return self.vote(_cosines(self.vectors_PD, batch[self.reads[0]]))
 
-    def vote(self, cosines_NP: np.ndarray) -> Votes:
+    def vote(self, cosines_PN: np.ndarray) -> Votes:
         """Vote on the cosines to the prompts; comparisons with NaN are false, so it abstains."""
         classes = np.unique(self.classes_P)
-        scores_NK = np.stack(
-            [cosines_NP[:, self.classes_P == k].max(axis=1) for k in classes], axis=1
-        )
-        best_N = scores_NK.argmax(axis=1)
+        scores_KN = np.stack([cosines_PN[self.classes_P == k].max(axis=0) for k in classes])
+        best_N = scores_KN.argmax(axis=0)
         votes = classes[best_N].astype(np.int8)
         if self.above is not None:
-            return np.where(scores_NK[:, 0] > self.above, votes, np.int8(ABSTAIN))
-        ranked_NK = np.sort(scores_NK, axis=1)
-        leads_N = ranked_NK[:, -1] - ranked_NK[:, -2] > self.margin
+            return np.where(scores_KN[0] > self.above, votes, np.int8(ABSTAIN))
+        leaders_N = scores_KN.max(axis=0)
+        np.put_along_axis(scores_KN, best_N[None], -np.inf, axis=0)
+        leads_N = leaders_N - scores_KN.max(axis=0) > self.margin
         return np.where(leads_N, votes, np.int8(ABSTAIN))
 
 
@@ -67,8 +64,16 @@ class SharedCosines:
     def __call__(self, batch: Batch) -> Iterable[Votes]:
         """Vote with all of them, in their order."""
         vectors_PD = np.concatenate([voter.vectors_PD for voter in self.voters])
-        parts = batches(batch[self.voters[0].reads[0]], ROWS)
-        cosines = np.concatenate([part.astype(np.float32) @ vectors_PD.T for part in parts])
+        cosines_PN = _cosines(vectors_PD, batch[self.voters[0].reads[0]])
         ends = np.cumsum([len(voter.vectors_PD) for voter in self.voters])
-        columns = np.split(cosines, ends[:-1], axis=1)
-        return [voter.vote(own) for voter, own in zip(self.voters, columns, strict=True)]
+        rows = np.split(cosines_PN, ends[:-1])
+        return [voter.vote(own) for voter, own in zip(self.voters, rows, strict=True)]
+
+
+def _cosines(vectors_PD: np.ndarray, embeddings_ND: np.ndarray) -> np.ndarray:
+    """Multiply; prompts first, so that what each voter looks at lies together."""
+    cosines_PN = np.empty((len(vectors_PD), len(embeddings_ND)), np.float32)
+    for start in range(0, len(embeddings_ND), ROWS):
+        part = slice(start, start + ROWS)
+        cosines_PN[:, part] = (embeddings_ND[part].astype(np.float32) @ vectors_PD.T).T
+    return cosines_PN

@@ -9,7 +9,7 @@ exception would commit a truncated object.
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,10 +17,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+import botocore
+import botocore.config
 import botocore.exceptions
+import botocore.session
 import pyarrow as pa
 import pyarrow.fs as pafs
-import s3fs
 
 from wslabel.errors import StorageError, TransientStorageError
 from wslabel.settings import S3
@@ -30,6 +32,13 @@ STALE_AFTER_S = 3600.0
 RETRIES = 5
 SDK_ATTEMPTS = 2
 """Of each of our tries: the SDK's backoff grows so fast that five would take minutes in all."""
+PERMANENT_CODES = {
+    "AccessDenied": PermissionError,
+    "403": PermissionError,
+    "InvalidAccessKeyId": PermissionError,
+    "SignatureDoesNotMatch": PermissionError,
+    "NoSuchBucket": FileNotFoundError,
+}
 T = TypeVar("T")
 
 
@@ -114,14 +123,15 @@ class Location:
         return s3_reader(self.s3) if self.is_s3 else pafs.LocalFileSystem()
 
     @cached_property
-    def _writer(self) -> s3fs.S3FileSystem:
-        options: Mapping[str, Any] = {"region_name": region_of(self.s3)}
-        return s3fs.S3FileSystem(
-            anon=self.s3.anonymous,
+    def _writer(self) -> Any:
+        signature = {"signature_version": botocore.UNSIGNED} if self.s3.anonymous else {}
+        return botocore.session.get_session().create_client(
+            "s3",
             endpoint_url=endpoint_of(self.s3),
-            client_kwargs={k: v for k, v in options.items() if v},
-            config_kwargs={"retries": {"total_max_attempts": SDK_ATTEMPTS, "mode": "standard"}},
-            skip_instance_cache=True,
+            region_name=region_of(self.s3) or "us-east-1",
+            config=botocore.config.Config(
+                retries={"total_max_attempts": SDK_ATTEMPTS, "mode": "standard"}, **signature
+            ),
         )
 
     def _full(self, path: str) -> str:
@@ -186,27 +196,21 @@ class Location:
         return retrying(lambda: create(path, memoryview(data)), self.uri(path))
 
     def _create_s3(self, path: str, data: memoryview) -> bool:
+        bucket, _, key = self._full(path).partition("/")
         try:
-            return self._put(path, data)
+            # botocore wants bytes; a conditional put leaves an object that is there alone.
+            self._writer.put_object(Bucket=bucket, Key=key, Body=bytes(data), IfNoneMatch="*")
+        except botocore.exceptions.ClientError as error:
+            answer = error.response["Error"]
+            # Another answer to a race, 409, means that nobody may have won: worth another try.
+            if answer["Code"] in ("PreconditionFailed", "412"):
+                return False
+            kind = PERMANENT_CODES.get(answer["Code"], OSError)
+            raise kind(f"{self.uri(path)}: {error}") from error
         except (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError) as error:
             raise OSError(str(error)) from error  # transient
         except botocore.exceptions.BotoCoreError as error:  # no credentials, no such region
             raise StorageError(f"{self.uri(path)}: {error}") from error
-
-    def _put(self, path: str, data: memoryview) -> bool:
-        try:
-            # botocore wants bytes; a conditional put leaves an object that is there alone.
-            self._writer.pipe_file(self._full(path), bytes(data), mode="create")
-        except FileExistsError:
-            return False
-        except botocore.exceptions.ClientError as error:
-            if _lost_race(error):
-                return False
-            raise OSError(str(error)) from error
-        except OSError as error:
-            if _lost_race(error.__cause__):
-                return False
-            raise  # s3fs has told what cannot be helped: no such bucket, no right to it
         return True
 
     def _create_local(self, path: str, data: memoryview) -> bool:
@@ -247,13 +251,6 @@ class Location:
             return [read(path) for path in paths]
         with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(read, paths))
-
-
-def _lost_race(error: BaseException | None) -> bool:
-    if not isinstance(error, botocore.exceptions.ClientError):
-        return False
-    # Another answer to a race, 409, means that nobody may have won: it is worth another try.
-    return error.response["Error"]["Code"] in ("PreconditionFailed", "412")
 
 
 def _link(draft: Path, final: Path) -> bool:
