@@ -21,6 +21,7 @@ from snorkel.labeling import LFApplier, labeling_function
 from tests.benchmarks.data import efficientnet, jpegs, project
 from wslabel import pipeline
 from wslabel.columns import batches
+from wslabel.engine.cluster import disconnect
 from wslabel.settings import Project
 from wslabel.steps.extractors import make_model, with_precision
 from wslabel.steps.featurize import ImagePreparer, input_kinds
@@ -34,16 +35,18 @@ def measure() -> dict[str, Any]:
         root = Path(name)
         weights = efficientnet(root / "b0.pth")
         paths = sorted(jpegs(root / "few", FEW).iterdir())
-        tutorial = _rate(_tutorial(weights), paths)
-        seconds = {}
+        tutorial = _tutorial(weights)
+        rates, seconds = [], {}
         for count in (SMALL, LARGE):
             made = project(root / f"p{count}", jpegs(root / f"images{count}", count), weights)
             pipeline.ingest(made)
             seconds[count] = pipeline.featurize(made).seconds
+            disconnect()
+            rates.append(_rate(tutorial, paths))
         steps = _steps(made, paths)
     rate = (LARGE - SMALL) / (seconds[LARGE] - seconds[SMALL])
-    detail = {"job_images_per_s": rate, "tutorial_images_per_s": tutorial, **steps}
-    return {"value": rate / tutorial, "unit": "ratio", "detail": detail}
+    detail = {"job_images_per_s": rate, "tutorial_images_per_s": rates, **steps}
+    return {"value": rate / (sum(rates) / len(rates)), "unit": "ratio", "detail": detail}
 
 
 def _rate(run: Any, paths: list[Path]) -> float:
