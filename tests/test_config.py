@@ -399,6 +399,18 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
         put("label_model", "class_balance", value=[1.0]),
         [": label_model.class_balance: expected 2 numbers, found 1"],
     ),
+    "a balance with a negative share": (
+        put("label_model", "class_balance", value=[1.5, -0.5]),
+        [": label_model.class_balance: expected shares above 0", "found [1.5, -0.5]"],
+    ),
+    "a balance that is none": (
+        put("label_model", "class_balance", value=[0.5, 0.6]),
+        [": label_model.class_balance: expected shares above 0 that add up to 1"],
+    ),
+    "one GPU and a half": (
+        put("engine", "gpus_per_actor", value=1.5),
+        [": engine.gpus_per_actor: expected a share of one GPU", "found 1.5"],
+    ),
     "a library that is not known": (
         put("features", "net", "model", value="keras/x"),
         [": features.net.model: expected torchvision/NAME or timm/NAME, found 'keras/x'"],
@@ -414,6 +426,10 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
     "weights without categories": (
         drop("features", "net", "categories"),
         [": features.net: weights from a file need 'categories'"],
+    ),
+    "weights on the web": (
+        put("features", "net", "weights", value="https://x.org/net.pth"),
+        [": features.net.weights: expected a path or s3://..., found 'https://x.org/net.pth'"],
     ),
     "missing file of weights": (
         put("features", "net", "weights", value="nett.pth"),

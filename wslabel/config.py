@@ -143,8 +143,10 @@ def _resolve(file: Path, project: Project) -> Project:
     base = file.resolve().parent
 
     def place(key: str, path: str) -> str:
-        if is_remote(path):
+        if path.startswith("s3://"):
             return path
+        if is_remote(path):
+            raise ConfigError(f"{file}: {key}: expected a path or s3://..., found {_short(path)}")
         try:
             full = (base / path).resolve()
             full.exists()

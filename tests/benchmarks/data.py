@@ -67,7 +67,7 @@ def project(folder: Path, images: Path, weights: Path, **sections: Any) -> Proje
     config = {
         "workspace": str(folder / "ws"),
         "classes": ["a", "b"],
-        "images": {"source": "folder", "path": str(images)},
+        "images": {"source": "folder", "path": str(images), "shard_size": 250},
         "features": {
             "color": None,
             "thumbnail": None,

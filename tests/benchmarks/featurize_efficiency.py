@@ -2,9 +2,9 @@
 
 The slope between a small and a large job cancels start-up. The ceiling is one plain process with
 one thread per core, doing the same decode and the same forward at the same precision on the same
-images, with no Ray. Bare decode and bare forward loops, run in the same way, say whether the
-ceiling is one. Machines drift, so the plain loops are measured in rounds, before and after the
-large job.
+images and with the same memory setting, with no Ray. Bare decode and bare forward loops, run in the
+same way, say whether the ceiling is one. Machines drift, so the plain loops are measured in rounds,
+before and after the large job.
 """
 
 import multiprocessing
@@ -21,6 +21,7 @@ from tests.benchmarks.data import efficientnet, jpegs, project
 from wslabel import pipeline
 from wslabel.columns import batches
 from wslabel.engine.cluster import disconnect
+from wslabel.engine.memory import keep_freed_memory
 from wslabel.settings import Project
 from wslabel.steps.extractors import make_model
 from wslabel.steps.featurize import ImagePreparer, input_kinds
@@ -89,6 +90,7 @@ def _loop(made: Project, what: str, barrier: Any, queue: Any, number: int) -> No
     """Go through images in mini-batches: decode only, forward only, or both in turn."""
     os.environ["CUDA_VISIBLE_DEVICES"] = str(number)
     torch.set_num_threads(1)
+    keep_freed_memory()
     extractors = list(Tables(made).extractors.values())
     network = next(e for e in extractors if e.is_network)
     by_value = tuple((e.name, e.settings) for e in extractors if not e.is_network)

@@ -63,7 +63,7 @@ class TestDisk:
         path.write_bytes(DATA)
         assert Fetcher(S3())(str(path)) == DATA
 
-    @pytest.mark.parametrize("name", ["none.jpg", "none/none.jpg", "."])
+    @pytest.mark.parametrize("name", ["none.jpg", "none/none.jpg", ".", "a\0.jpg", "x" * 5000])
     def test_what_is_no_file_is_missing(self, tmp_path: Path, name: str) -> None:
         uri = f"{tmp_path}/{name}"
         with pytest.raises(Unfetchable) as caught:

@@ -117,6 +117,19 @@ class TestCsvAndParquet:
         with pytest.raises(SourceError, match=r"row 2 \(from 0\) has no image_id"):
             rows(path, image_id="key")
 
+    def test_a_uri_that_nothing_here_can_open_is_refused(self, write: Write) -> None:
+        path = write(pa.table({"uri": ["/a", "htps://x/b.jpg"]}))
+        with pytest.raises(SourceError) as caught:
+            rows(path)
+        wanted = f"{path}: uri 'htps://x/b.jpg' in row 1 (from 0): unknown scheme; "
+        assert str(caught.value).startswith(wanted)
+        assert "did you mean 'https'?" in str(caught.value)
+
+    def test_a_scheme_whose_library_is_absent_is_refused(self, write: Write) -> None:
+        path = write(pa.table({"uri": ["gs://x/b.jpg"]}))
+        with pytest.raises(SourceError, match="gcsfs"):
+            rows(path)
+
     def test_a_bad_split_is_refused(self, write: Write) -> None:
         path = write(pa.table({"uri": ["a", "b"], "part": ["train", "dev"]}))
         with pytest.raises(SourceError, match="split 'dev' is none of train, val, test"):

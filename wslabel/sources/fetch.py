@@ -5,9 +5,22 @@ from pathlib import Path
 import fsspec
 import pyarrow.fs as pafs
 
-from wslabel.errors import WslabelError
+from wslabel.errors import WslabelError, nearest
 from wslabel.settings import S3
 from wslabel.storage.location import is_permanent, retrying, s3_reader
+
+
+def unreadable(scheme: str) -> str | None:
+    """Say why uris of a scheme cannot be fetched here, None if they can."""
+    if scheme == "s3":
+        return None
+    try:
+        fsspec.get_filesystem_class(scheme)
+    except ValueError:
+        return f"unknown scheme; {nearest(scheme, fsspec.available_protocols())}"
+    except ImportError as error:
+        return str(error)
+    return None
 
 
 class Unfetchable(WslabelError):
@@ -48,6 +61,8 @@ class Fetcher:
                 return bytes(stream.read())
         if "://" in uri:
             return _from_web(uri)
+        if "\0" in uri:  # the system's calls take no such path
+            raise FileNotFoundError(uri)
         return Path(uri).read_bytes()
 
 

@@ -1,11 +1,13 @@
 """Table source: a CSV or Parquet file with one uri per row, and columns that travel along."""
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from wslabel.errors import SourceError, nearest
 from wslabel.settings import S3, TableSource
+from wslabel.sources.fetch import unreadable
 from wslabel.sources.listing import LISTING, check, class_of
 from wslabel.storage.location import Location
 
@@ -30,6 +32,7 @@ def read(settings: TableSource, s3: S3) -> pa.Table:
     uris = column(settings.uri)
     folder = where.rpartition("/")[0]
     absolute = pa.array([_absolute(uri, folder) for uri in uris.to_pylist()], pa.string())
+    _refuse_schemes(absolute, where)
     ids = column(settings.image_id) if settings.image_id else uris
     truth = _truth(settings, column(settings.truth))
     listing = pa.table([ids, absolute, column(settings.split_column), truth], schema=LISTING)
@@ -67,6 +70,15 @@ def _absolute(uri: str | None, folder: str) -> str | None:
     if uri is None or "://" in uri or uri.startswith("/"):
         return uri
     return f"{folder}/{uri}"
+
+
+def _refuse_schemes(uris: pa.Array, where: str) -> None:
+    pattern = r"^(?P<scheme>[^/]*?)://"
+    schemes = pc.struct_field(pc.extract_regex(uris, pattern), "scheme")
+    for scheme in pc.unique(schemes.drop_null()).to_pylist():
+        if reason := unreadable(scheme):
+            row = pc.index(schemes, scheme).as_py()
+            raise SourceError(f"{where}: uri '{uris[row]}' in row {row} (from 0): {reason}")
 
 
 def _truth(settings: TableSource, own: pa.ChunkedArray) -> pa.Array:

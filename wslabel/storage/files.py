@@ -36,11 +36,11 @@ def local_copy(uri: str, s3: S3) -> Path:
         return path
     parent, _, name = uri.rpartition("/")
     location = Location(parent, s3)
-    found = [entry for entry in location.files("") if entry.path == name]
-    if not found:
+    found = location.entry(name)
+    if found is None:
         raise WeightsError(f"there is no object '{uri}'")
     key = hashlib.blake2b(
-        f"{uri} {found[0].size} {found[0].mtime_ns}".encode(), digest_size=8
+        f"{uri} {found.size} {found.mtime_ns}".encode(), digest_size=8
     ).hexdigest()
     copy = cache_folder() / "files" / key / name
     if not copy.is_file():

@@ -6,6 +6,7 @@ pyarrow's S3 stream is not used for writing: it has no "only if absent", and clo
 exception would commit a truncated object.
 """
 
+import errno
 import os
 import time
 import uuid
@@ -79,9 +80,10 @@ def s3_reader(s3: S3) -> pafs.S3FileSystem:
 
 
 def is_permanent(error: OSError) -> bool:
-    """Tell whether trying again cannot help: no such thing, or no right to it."""
+    """Tell whether trying again cannot help: no such thing, no such name, or no right to it."""
     permanent = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
-    return isinstance(error, permanent) or "ACCESS_DENIED" in str(error)
+    too_odd = error.errno in (errno.ENAMETOOLONG, errno.ELOOP)
+    return isinstance(error, permanent) or too_odd or "ACCESS_DENIED" in str(error)
 
 
 def retrying(action: Callable[[], T], what: str, *, attempts: int = RETRIES) -> T:
@@ -181,10 +183,15 @@ class Location:
         infos = retrying(lambda: self._reader.get_file_info(selector), self.uri(folder))
         return sorted(i.base_name for i in infos if i.type == pafs.FileType.Directory)
 
+    def entry(self, path: str) -> Entry | None:
+        """Look a file up without reading it, None where there is none."""
+        info = retrying(lambda: self._reader.get_file_info(self._full(path)), self.uri(path))
+        is_file = info.type == pafs.FileType.File
+        return Entry(path, info.size, info.mtime_ns or 0) if is_file else None
+
     def exists(self, path: str) -> bool:
         """Tell whether a file is there."""
-        info = retrying(lambda: self._reader.get_file_info(self._full(path)), self.uri(path))
-        return bool(info.type == pafs.FileType.File)
+        return self.entry(path) is not None
 
     def create(self, path: str, data: pa.Buffer | bytes) -> bool:
         """Make a file appear whole, unless it is there already.

@@ -1,0 +1,41 @@
+"""The typed settings of a project file: keys mirror folders and fields, strictly.
+
+Every settings class is frozen and refuses unknown keys, naming the nearest valid one. Checks that
+need more than one section stand in `project`; checks that touch files stand in `config`.
+"""
+
+from wslabel.settings.base import S3
+from wslabel.settings.features import (
+    FEATURE_KINDS,
+    Categories,
+    Classifier,
+    Clip,
+    Color,
+    Preprocess,
+    Thumbnail,
+)
+from wslabel.settings.images import Folder, TableSource
+from wslabel.settings.learning import LabelModel, Training
+from wslabel.settings.project import Engine, Project
+from wslabel.settings.votes import CategoryVote, ColorVote, PythonVote, SimilarityVote
+
+__all__ = [
+    "FEATURE_KINDS",
+    "S3",
+    "Categories",
+    "CategoryVote",
+    "Classifier",
+    "Clip",
+    "Color",
+    "ColorVote",
+    "Engine",
+    "Folder",
+    "LabelModel",
+    "Preprocess",
+    "Project",
+    "PythonVote",
+    "SimilarityVote",
+    "TableSource",
+    "Thumbnail",
+    "Training",
+]
