@@ -25,7 +25,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that the full config names."""
     root = tmp_path_factory.mktemp("home")
     (root / "photos").mkdir()
-    for name in ("net.pth", "names.txt", "clip.json", "clip.pt", "vectors.bin"):
+    for name in ("net.pth", "names.txt", "clip.json", "clip.pt", "vectors.bin", "beach.jpg"):
         (root / name).write_text("x")
     (root / "my_votes.py").write_text("def vote(batch): ...\n")
     return root
@@ -95,12 +95,22 @@ def full() -> Config:
                 "margin": 0.1,
             },
             {"name": "mine", "kind": "python", "function": "my_votes:vote", "features": ["color"]},
+            {"name": "listed", "kind": "category", "feature": "net"}
+            | {"categories": {"sea": ["b"], "jungle": ["c"]}},
+            {"name": "like", "kind": "similarity", "feature": "clip", "image": "beach.jpg"}
+            | {"crop": [0, 0.5, 1, 1], "class": "sea"}
+            | {"present_above": {"quantile": 0.9}, "absent_below": {"quantile": 0.1}},
+            {"name": "title", "kind": "pattern", "column": "title", "class": "sea"}
+            | {"keywords": ["beach", "high tide"]},
         ],
         "label_model": {"kind": "snorkel", "epochs": 5, "class_balance": [0.4, 0.6]},
         "training": {"network": "linear", "feature": "net", "labels": ["soft"], "epochs": 2},
         "engine": {"actors": 1, "batch_size": 4},
         "s3": {"endpoint": "http://127.0.0.1:9", "region": "eu-west-1"},
     }
+
+
+PATTERN = {"name": "title", "kind": "pattern", "column": "title", "class": "sea"}
 
 
 def write(home: Path, config: object) -> Path:
@@ -142,6 +152,9 @@ def test_a_full_config_loads(home: Path) -> None:
         "one",
         "two",
         "mine",
+        "listed",
+        "like",
+        "title",
     ]
     assert project.features["color"].kind == "color"
     assert project.images.split.train == 0.5
@@ -156,6 +169,7 @@ def test_relative_paths_are_relative_to_the_file(home: Path) -> None:
     assert project.images.path == str(home / "photos")
     assert net.weights == str(home / "net.pth")
     assert project.labeling_functions[1].word_vectors == str(home / "vectors.bin")  # type: ignore[union-attr]
+    assert project.labeling_functions[6].image == str(home / "beach.jpg")  # type: ignore[union-attr]
     assert project.labeling_functions[4].function == f"{home / 'my_votes.py'}:vote"  # type: ignore[union-attr]
 
 
@@ -345,11 +359,87 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
     ),
     "half a similarity": (
         put("labeling_functions", 2, value=SIMILARITY | {"text": "the sea"}),
-        [": labeling_functions[2]: give either text, class and present_above, or prompts"],
+        [": labeling_functions[2]: give either text or image, and class; or prompts and margin"],
     ),
     "both forms of similarity": (
         put("labeling_functions", 3, "text", value="the sea"),
         [": labeling_functions[3]: prompts of at least two classes compete"],
+    ),
+    "a similarity that never votes": (
+        drop("labeling_functions", 2, "present_above"),
+        [": labeling_functions[2]: give present_above, absent_below or both"],
+    ),
+    "text and image at once": (
+        put("labeling_functions", 6, "text", value="the sea"),
+        [": labeling_functions[6]: give either text or image"],
+    ),
+    "thresholds that cross": (
+        put("labeling_functions", 2, "absent_below", value=0.3),
+        [": labeling_functions[2]: absent_below 0.3 is more than present_above 0.2"],
+    ),
+    "quantiles that cross": (
+        put("labeling_functions", 6, "absent_below", value={"quantile": 0.95}),
+        [": labeling_functions[6]: absent_below 0.95 is more than present_above 0.9"],
+    ),
+    "a quantile beyond one": (
+        put("labeling_functions", 6, "present_above", value={"quantile": 90}),
+        [": labeling_functions[6].present_above.quantile: ", "less than or equal to 1", "found 90"],
+    ),
+    "a misspelled quantile": (
+        put("labeling_functions", 6, "present_above", value={"quantil": 0.9}),
+        [": labeling_functions[6].present_above: unknown key 'quantil'", "'quantile'"],
+    ),
+    "a crop inside out": (
+        put("labeling_functions", 6, "crop", value=[0.5, 0, 0.2, 1]),
+        [": labeling_functions[6]: crop: expected left < right and top < bottom"],
+    ),
+    "a crop of nothing": (
+        put("labeling_functions", 2, "crop", value=[0, 0, 1, 1]),
+        [": labeling_functions[2]: crop: there is no image to crop"],
+    ),
+    "an example that is not there": (
+        put("labeling_functions", 6, "image", value="beech.jpg"),
+        [": labeling_functions[6] (like).image: there is no file", "did you mean 'beach.jpg'?"],
+    ),
+    "absence among three classes": (
+        put("classes", value=["jungle", "sea", "city"]),
+        [": labeling_functions[6] (like).absent_below: that 'sea' is absent says which class"],
+    ),
+    "categories and words": (
+        put("labeling_functions", 1, "categories", value={"sea": ["a"]}),
+        [": labeling_functions[1]: give either words and word_vectors, or categories"],
+    ),
+    "words without vectors": (
+        drop("labeling_functions", 1, "word_vectors"),
+        [": labeling_functions[1]: words and word_vectors go together"],
+    ),
+    "a category of two classes": (
+        put("labeling_functions", 5, "categories", "jungle", value=["b"]),
+        [": labeling_functions[5]: categories: 'b' is named twice"],
+    ),
+    "a pattern that matches nothing": (
+        put("labeling_functions", 7, "keywords", value=[]),
+        [": labeling_functions[7].keywords: ", "found []"],
+    ),
+    "an empty keyword": (
+        put("labeling_functions", 7, "keywords", value=["beach", " "]),
+        [": labeling_functions[7].keywords: a keyword is empty"],
+    ),
+    "keywords and an expression": (
+        put("labeling_functions", 7, "regex", value="b.*"),
+        [": labeling_functions[7]: give either keywords or regex"],
+    ),
+    "an expression that is none": (
+        put("labeling_functions", 7, value=PATTERN | {"regex": "(beach"}),
+        [": labeling_functions[7].regex: '(beach' is no regular expression of RE2"],
+    ),
+    "an expression that only others know": (
+        put("labeling_functions", 7, value=PATTERN | {"regex": "(?=beach)"}),
+        [": labeling_functions[7].regex: '(?=beach)' is no regular expression of RE2"],
+    ),
+    "truth for a pattern": (
+        put("labeling_functions", 7, "column", value="truth"),
+        [": labeling_functions[7].column: ", "must not see 'truth'"],
     ),
     "truth for a python function": (
         put("labeling_functions", 4, "metadata", value=["truth"]),

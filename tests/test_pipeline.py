@@ -8,10 +8,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import Networks, paint, tiny_config, write_config
+from tests.conftest import CATEGORIES, Networks, paint, tiny_config, write_config
 from tests.kill.runs import contents, finish, start
 from wslabel import pipeline
 from wslabel.config import load
@@ -258,6 +260,8 @@ def test_the_whole_story_with_networks_in_one_job_each(
         {"name": "one", "kind": "similarity", "feature": "clip", "text": "the sea"},
     ]
     more[0]["word_vectors"] = str(networks.words)
+    listed = {"sea": ["fishing boat"], "jungle": ["oak tree"]}
+    more.append({"name": "listed", "kind": "category", "feature": "net", "categories": listed})
     more[2] |= {"class": "sea", "present_above": 0.0}
     training = {"network": "torchvision/mobilenet_v3_small", "feature": "thumbnail", "epochs": 1}
     training |= {"preprocess": how, "labels": ["original", "soft"], "validate_on": "truth"}
@@ -273,6 +277,122 @@ def test_the_whole_story_with_networks_in_one_job_each(
     assert set(report) >= {"label", "majority_label", "original", "soft", "labeling_functions"}
     assert report["original"]["test"]["num_images"] == 12
     assert {row.missing for row in pipeline.status(one)} == {0}
+    top = [ids[0] for ids in feature(one, "net").column("category_ids").to_pylist()]
+    named = {CATEGORIES.index("fishing boat"): 1, CATEGORIES.index("oak tree"): 0}
+    assert votes_of(one, "listed").tolist() == [named.get(category, -1) for category in top]
+    more[3] = more[3] | {"categories": {"sea": ["fishing boot"]}}
+    functions = config["labeling_functions"] + more
+    wrong = project(tmp_path, scenes, features=features, labeling_functions=functions)
+    with pytest.raises(ConfigError, match="no category 'fishing boot'; did you mean 'fishing boat"):
+        pipeline.vote(wrong)
+
+
+def with_clip(networks: Networks) -> dict[str, Any]:
+    clip = {"model": str(networks.clip_config), "weights": str(networks.clip_weights)}
+    return {"color": None, "clip": clip | {"kind": "clip", "precision": "float32"}}
+
+
+def like(photos: Path, **more: Any) -> dict[str, Any]:
+    example = {"kind": "similarity", "feature": "clip", "image": str(photos / "coast/c00.jpg")}
+    return {"name": "like", "class": "sea"} | example | more
+
+
+def cosines_to_example(one: Project) -> np.ndarray:
+    """Cosine of each image to the first of them, from the table alone."""
+    embeddings = np.stack(feature(one, "clip").column("embedding").to_pylist()).astype(np.float32)
+    ids = feature(one, "clip").column("image_id").to_pylist()
+    return embeddings @ embeddings[ids.index("coast/c00.jpg")]
+
+
+def votes_of(one: Project, name: str) -> np.ndarray:
+    votes = Tables(one).votes
+    parts = [votes.table.read(work.name, [name]).column(name) for work in votes.works]
+    return np.concatenate([part.to_numpy() for part in parts])
+
+
+def test_similarity_to_an_example_by_quantile_is_frozen_until_told(
+    photos: Path, networks: Networks, tmp_path: Path
+) -> None:
+    functions = tiny_config(photos)["labeling_functions"]
+    functions[2] = like(photos, present_above={"quantile": 0.75}, absent_below={"quantile": 0.25})
+    one = project(tmp_path, photos, features=with_clip(networks), labeling_functions=functions)
+    assert made(one, until="vote")["vote"] == 1
+    cosines, votes = cosines_to_example(one), votes_of(one, "like")
+    above, below = np.quantile(cosines, [0.75, 0.25])
+    clear = (np.abs(cosines - above) > 1e-3) & (np.abs(cosines - below) > 1e-3)
+    expected = np.where(cosines > above, 1, np.where(cosines < below, 0, -1))
+    assert clear.sum() > 50
+    assert votes[clear].tolist() == expected[clear].tolist()
+
+    for index in range(30):
+        paint(photos / "forest" / f"new{index}.jpg", "sea", index)
+    assert made(one, until="vote")["vote"] == 1
+    assert votes_of(one, "like")[: len(votes)].tolist() == votes.tolist()
+    assert made(one, until="vote")["vote"] == 0
+    assert made(one, until="vote", refresh=True)["vote"] == 1
+    above = np.quantile(cosines_to_example(one), 0.75)
+    assert abs((votes_of(one, "like") == 1).mean() - 0.25) < 0.02
+    assert made(one, until="vote")["vote"] == 0
+
+
+def test_inverted_similarity_exchanges_the_classes(
+    photos: Path, networks: Networks, tmp_path: Path
+) -> None:
+    thresholds = {"present_above": 0.9, "absent_below": 0.8}
+    functions = tiny_config(photos)["labeling_functions"]
+    functions[1] = like(photos, **thresholds)
+    functions[2] = like(photos, name="unlike", invert=True, **thresholds)
+    one = project(tmp_path, photos, features=with_clip(networks), labeling_functions=functions)
+    made(one, until="vote")
+    votes = votes_of(one, "like")
+    assert {0, 1} <= set(votes.tolist())
+    assert votes_of(one, "unlike").tolist() == np.where(votes < 0, -1, 1 - votes).tolist()
+
+
+def test_a_crop_is_another_example_than_the_whole(
+    photos: Path, networks: Networks, tmp_path: Path
+) -> None:
+    functions = tiny_config(photos)["labeling_functions"]
+    functions[1] = like(photos, present_above={"quantile": 0.5})
+    functions[2] = like(
+        photos, name="cropped", crop=[0, 0, 0.4, 0.4], present_above={"quantile": 0.5}
+    )
+    one = project(tmp_path, photos, features=with_clip(networks), labeling_functions=functions)
+    made(one, until="vote")
+    tables = Tables(one)
+    vectors = {voter.name: voter.vectors_PD[0] for voter in tables.court.jury.voters[1:]}
+    assert vectors["like"] @ cosines_vector(one) == pytest.approx(1.0, abs=1e-3)
+    assert vectors["cropped"] @ vectors["like"] < 0.999
+    assert np.linalg.norm(vectors["cropped"]) == pytest.approx(1.0, abs=1e-3)
+
+
+def cosines_vector(one: Project) -> np.ndarray:
+    table = feature(one, "clip")
+    row = table.column("image_id").to_pylist().index("coast/c00.jpg")
+    return np.array(table.column("embedding")[row].as_py(), np.float32)
+
+
+def test_patterns_read_a_column_of_the_images(scenes: Path, tmp_path: Path) -> None:
+    paths = sorted(scenes.rglob("*.jpg"))
+    titles = [None if i % 5 == 0 else f"a {p.parent.name} at dawn" for i, p in enumerate(paths)]
+    listed = pa.table({"uri": [str(p) for p in paths], "title": titles, "year": [1] * len(paths)})
+    pq.write_table(listed, tmp_path / "list.parquet")
+    images = {"source": "table", "path": "list.parquet", "metadata": ["title", "year"]}
+    functions = tiny_config(scenes)["labeling_functions"]
+    functions[1] = {"name": "words", "kind": "pattern", "column": "title", "class": "sea"}
+    functions[2] = functions[1] | {"name": "not_sea", "regex": "fo.*t", "invert": True}
+    functions[1] |= {"keywords": ["coast"]}
+    one = project(tmp_path, scenes, images=images, labeling_functions=functions)
+    made(one, until="vote")
+    order = Tables(one).images.read(shard_name(0)).column("title").to_pylist()
+    expected = [1 if t and "coast" in t else -1 for t in order]
+    assert votes_of(one, "words").tolist() == expected
+    assert votes_of(one, "not_sea").tolist() == [0 if t and "forest" in t else -1 for t in order]
+    for column, reason in (("titel", "did you mean 'title'"), ("year", "expected text in column")):
+        functions[1] = functions[1] | {"column": column}
+        wrong = project(tmp_path, scenes, images=images, labeling_functions=functions)
+        with pytest.raises(ConfigError, match=rf"\(words\): .*{reason}"):
+            pipeline.vote(wrong)
 
 
 ONE_CPU = """

@@ -19,7 +19,8 @@ from wslabel import pipeline
 from wslabel.config import load
 from wslabel.engine.cluster import disconnect, is_connected
 from wslabel.errors import ConfigError, WorkLeft, WslabelError
-from wslabel.settings import Project
+from wslabel.settings import S3, Project
+from wslabel.steps.init import project_for
 from wslabel.storage.location import is_permanent
 
 app = typer.Typer(
@@ -28,6 +29,9 @@ app = typer.Typer(
 Config = Annotated[Path, typer.Argument(help="the project file")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON lines instead of tables")]
 Retry = Annotated[list[str] | None, typer.Option(help="error kind whose images to take up again")]
+Refresh = Annotated[
+    bool, typer.Option("--refresh-quantiles", help="find thresholds by quantile anew")
+]
 Until = Annotated[str | None, typer.Option(help="last stage to do")]
 
 
@@ -38,9 +42,15 @@ def main() -> None:
 
 
 @app.command()
-def run(config: Config, retry: Retry = None, until: Until = None, as_json: AsJson = False) -> None:  # noqa: FBT002 - an option
+def run(
+    config: Config,
+    retry: Retry = None,
+    until: Until = None,
+    refresh: Refresh = False,  # noqa: FBT002 - an option
+    as_json: AsJson = False,  # noqa: FBT002 - an option
+) -> None:
     """Do what is not yet done of a project, from images to an evaluated classifier."""
-    outcomes = pipeline.run(load(config), retry or (), until)
+    outcomes = pipeline.run(load(config), retry or (), until, refresh=refresh)
     nothing = True
     for outcome in outcomes:
         nothing = nothing and not outcome.made
@@ -60,6 +70,32 @@ def status(config: Config, as_json: AsJson = False) -> None:  # noqa: FBT002 - a
     for row in rows:
         row["errors"] = _counts(row["errors"])
     _print_table("", rows)
+
+
+@app.command()
+def report(config: Config, as_json: AsJson = False) -> None:  # noqa: FBT002 - an option
+    """Write the page that shows a finished run: one HTML file that needs nothing else."""
+    show(pipeline.report(load(config)), as_json=as_json)
+
+
+@app.command()
+def explain(config: Config, image_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002 - an option
+    """Tell why an image has its label: what was seen of it, who voted how, and the result."""
+    found = pipeline.explain(load(config), image_id)
+    if as_json:
+        _print_json([found])
+        return
+    print(yaml_like(found))
+
+
+@app.command()
+def init(folder: str, output: Path = Path("project.yaml")) -> None:
+    """Write a commented project file for a folder of images, to start from."""
+    if output.exists():
+        raise ConfigError(f"{output}: there is such a file already; name another: --output")
+    place = folder if folder.startswith("s3://") else str(Path(folder).resolve())
+    output.write_text(project_for(place, output.name, S3()), encoding="utf-8")
+    print(f"wrote {output}; next: wslabel run {output}")
 
 
 def job(stage: Callable[[Project], pipeline.Outcome]) -> None:
@@ -115,6 +151,8 @@ def _show_report(report: dict[str, Any]) -> None:
     _print_table("Labels against truth", list(_qualities(report, ("label", "majority_label"))))
     variants = ("original", "soft", "hard")
     _print_table("Networks on the test split", list(_qualities(report, variants)))
+    if "page" in report:
+        print(f"report: {report['page']}")
 
 
 def _qualities(report: dict[str, Any], kinds: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -126,6 +164,31 @@ def _qualities(report: dict[str, Any], kinds: Iterable[str]) -> Iterator[dict[st
             for name, score in zip(report["classes"], found["classes"], strict=True):
                 row |= {f"{name} {key}": score[key] for key in ("precision", "recall", "f1")}
             yield row
+
+
+def yaml_like(value: object, indent: int = 0) -> str:
+    """Lay out nested values, one per line, for reading.
+
+    >>> print(yaml_like({"votes": {"color": {"vote": "sea"}}, "row": 3}))
+    votes:
+      color: vote sea
+    row: 3
+    """
+    if not isinstance(value, dict):
+        return _cell(value)
+    lines = []
+    for key, inner in value.items():
+        is_flat = not isinstance(inner, dict) or not any(
+            isinstance(v, dict) for v in inner.values()
+        )
+        if not isinstance(inner, dict):
+            lines.append(f"{' ' * indent}{key}: {_cell(inner)}")
+        elif is_flat and indent:
+            flat = ", ".join(f"{k} {_cell(v)}" for k, v in inner.items())
+            lines.append(f"{' ' * indent}{key}: {flat}")
+        else:
+            lines.append(f"{' ' * indent}{key}:\n{yaml_like(inner, indent + 2)}")
+    return "\n".join(lines)
 
 
 def _counts(errors: dict[str, int]) -> str:

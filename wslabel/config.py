@@ -164,9 +164,7 @@ def _resolve(file: Path, project: Project) -> Project:
             )
         return full
 
-    images = project.images.model_copy(
-        update={"path": existing("images.path", project.images.path)}
-    )
+    images = _resolve_images(project.images, place, existing)
     features = {
         name: _resolve_feature(f"features.{name}", feature, existing)
         for name, feature in project.features.items()
@@ -190,6 +188,25 @@ def _resolve(file: Path, project: Project) -> Project:
     )
 
 
+def _resolve_images(images: Any, place: Any, existing: Any) -> Any:
+    if images.source == "generated":
+        return images.model_copy(update={"path": place("images.path", images.path)})
+    if images.source != "openimages":
+        return images.model_copy(update={"path": existing("images.path", images.path)})
+
+    def file(key: str, uri: str) -> str:
+        return uri if is_remote(uri) else existing(f"images.{key}", uri)
+
+    update: dict[str, object] = {"images": place("images.images", images.images)}
+    for key in ("class_descriptions", "trainable_classes"):
+        if getattr(images, key) is not None:
+            update[key] = file(key, getattr(images, key))
+    for key in ("labels", "image_metadata"):
+        uris = getattr(images, key).items()
+        update[key] = {split: file(f"{key}.{split}", uri) for split, uri in uris}
+    return images.model_copy(update=update)
+
+
 def _resolve_feature(key: str, feature: Any, existing: Any) -> Any:
     update: dict[str, object] = {}
     if feature.kind == "classifier" and feature.weights != "DEFAULT":
@@ -206,9 +223,10 @@ def _resolve_feature(key: str, feature: Any, existing: Any) -> Any:
 
 
 def _resolve_vote(file: Path, key: str, vote: Any, existing: Any) -> Any:
-    if vote.kind == "category":
-        vectors = existing(f"{key}.word_vectors", vote.word_vectors)
-        return vote.model_copy(update={"word_vectors": vectors})
+    for name in ("word_vectors", "image"):
+        if getattr(vote, name, None) is not None:
+            path = existing(f"{key}.{name}", getattr(vote, name))
+            vote = vote.model_copy(update={name: path})
     if vote.kind != "python":
         return vote
     module, _, function = vote.function.partition(":")

@@ -1,49 +1,48 @@
-"""The story: ingest, featurize, vote, label, train, predict, evaluate.
+"""The story: ingest, featurize, vote, label, train, predict, evaluate, report.
 
 Each stage is a function of a project. It does what is missing and nothing else, so running again
 is resuming, and a stage that finds nothing missing starts no Ray.
 """
 
 import json
+import operator
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from functools import partial, reduce
 from typing import Any
 
 from wslabel.engine.cluster import connect
-from wslabel.engine.plan import plan
-from wslabel.engine.progress import track
-from wslabel.engine.run import run as run_step
-from wslabel.engine.tasks import once, run_here, run_tasks
+from wslabel.engine.drive import Spread, drive, pools
+from wslabel.engine.tasks import once
 from wslabel.engine.work import Receipt, Step
 from wslabel.errors import ConfigError, SourceError, WorkLeft, nearest
 from wslabel.label_model.parameters import Parameters
 from wslabel.label_model.summary import merge
 from wslabel.schema import ERROR_KINDS
 from wslabel.settings import Project
-from wslabel.steps import doors
+from wslabel.steps import doors, log
 from wslabel.steps.evaluate import Evaluate, Findings, evaluation_works, report_of
-from wslabel.steps.featurize import Featurize, ShardWork, measure
-from wslabel.steps.ingest import commit_new, draw_new, list_source, refuse_redrawing
+from wslabel.steps.explain import explain as explain_image
+from wslabel.steps.featurize import Featurize, measure
+from wslabel.steps.ingest import (
+    commit_new,
+    draw_new,
+    is_listed,
+    list_source,
+    note_listed,
+    refuse_redrawing,
+)
 from wslabel.steps.label import Label, Summarize
 from wslabel.steps.predict import Predict
-from wslabel.steps.status import TableStatus, error_count
+from wslabel.steps.status import TableStatus
 from wslabel.steps.status import status as count_tables
-from wslabel.steps.tables import Derived, Tables
+from wslabel.steps.tables import Derived, Tables, report_name
 from wslabel.steps.train import inputs, network_maker, prediction_works, training_run
-from wslabel.steps.vote import Vote
+from wslabel.steps.vote import Vote, refuse_unknown_columns
+from wslabel.storage.location import Location
 from wslabel.storage.table import shard_name
-
-
-class Spread(Enum):
-    """What a stage wants: pools with GPUs or without, or, if cheap, tasks or just the driver."""
-
-    GPU = auto()
-    CPU = auto()
-    CHEAP = auto()
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,8 @@ def ingest(project: Project) -> Outcome:
     tables = Tables(project)
     tables.location.sweep()
     refuse_redrawing(tables)
+    if is_listed(tables):
+        return Outcome("ingest", total=len(tables.shards), seconds=time.monotonic() - start)
     listing = list_source(project)
     while True:
         known = [tables.images.read(shard_name(shard)) for shard in tables.shards]
@@ -87,6 +88,7 @@ def ingest(project: Project) -> Outcome:
         made = commit_new(tables, new)
         if made is not None:
             total = len(tables.shards) + made
+            note_listed(Tables(project))
             seconds = time.monotonic() - start
             return Outcome("ingest", made, total, new.num_rows, seconds=seconds)
         tables = Tables(project)
@@ -107,17 +109,16 @@ def featurize(project: Project, retry: Sequence[str] = ()) -> Outcome:
         if kind not in ERROR_KINDS:
             raise ConfigError(f"there is no error kind '{kind}'; {nearest(kind, ERROR_KINDS)}")
     start = time.monotonic()
-    tables = _settle_precisions(_with_images(project))
-    lacking = tables.lacking()
-    works = _with_retries(tables, lacking, frozenset(retry))
+    tables = settle_precisions(project)
+    works = tables.lacking(frozenset(retry))
     extractors = tables.extractors.values()
     spread = Spread.GPU if any(e.is_network for e in extractors) else Spread.CPU
-    receipts = list(_drive(project, "featurize", _featurizer(tables), works, spread=spread))
+    receipts = list(drive(project.engine, "featurize", _featurizer(tables), works, spread=spread))
     return _outcome("featurize", receipts, len(tables.shards), start)
 
 
-def _with_images(project: Project) -> Tables:
-    tables = Tables(project)
+def _with_images(project: Project, *, refresh: bool = False) -> Tables:
+    tables = Tables(project, refresh=refresh)
     if not tables.shards:
         raise SourceError(f"{project.workspace}: no images yet; wslabel run ingests them")
     return tables
@@ -137,46 +138,34 @@ def _featurizer(tables: Tables) -> Featurize:
     )
 
 
-def _settle_precisions(tables: Tables) -> Tables:
+def settle_precisions(project: Project) -> Tables:
     """Measure each network whose precision is open, once per workspace."""
+    tables = _with_images(project)
     still_open = [e for name, e in tables.extractors.items() if tables.is_open(name)]
     if not still_open:
         return tables
-    pools = _pools(tables.project, 1, uses_gpu=True)
+    plan = pools(tables.project.engine, 1, uses_gpu=True)
     action = partial(measure, _featurizer(tables), still_open, tables.shards[0])
-    chosen = once(action, pools)
+    chosen = once(action, plan)
     for extractor in still_open:
         tables.constants.keep(f"precision-{extractor.identity}", chosen[extractor.name])
     return Tables(tables.project)
 
 
-def _with_retries(
-    tables: Tables, lacking: list[ShardWork], kinds: frozenset[str]
-) -> list[ShardWork]:
-    if not kinds:
-        return lacking
-    found: dict[int, dict[str, int | None]] = {w.key: dict(w.lacking) for w in lacking}
-    for name, generations in tables.generations.items():
-        source = tables.extractors[name].table(tables.location)
-        for shard, generation in generations.items():
-            file = shard_name(shard, generation)
-            if error_count(source.footer(file)) == 0:
-                continue
-            errors = set(source.read(file, ["error"]).column("error").to_pylist())
-            if errors & kinds:
-                found.setdefault(shard, {})[name] = generation
-    return [ShardWork(shard, names, kinds) for shard, names in sorted(found.items())]
-
-
-def vote(project: Project) -> Outcome:
+def vote(project: Project, *, refresh: bool = False) -> Outcome:
     """Let every labeling function vote on every image.
+
+    Args:
+        project: what to do.
+        refresh: find thresholds that are given by quantile anew, over the images there are now.
 
     Raises:
         LabelingFunctionError: one of them failed.
     """
     start = time.monotonic()
-    tables = _with_features(project)
-    _refuse_unknown_metadata(tables)
+    tables = _with_features(project, refresh=refresh)
+    fields = tables.images.footer(shard_name(tables.shards[0])).schema.to_arrow_schema()
+    refuse_unknown_columns(tables.court.jury.voters, fields)
     votes = tables.votes
     folders = {name: tables.extractors[name].folder for name in tables.voting_features}
     step = Vote(tables.location, tables.court.jury, folders | {"": "images"}, votes.table.folder)
@@ -184,21 +173,12 @@ def vote(project: Project) -> Outcome:
     return _outcome("vote", receipts, len(votes.works), start)
 
 
-def _with_features(project: Project) -> Tables:
-    tables = _with_images(project)
+def _with_features(project: Project, *, refresh: bool = False) -> Tables:
+    tables = _with_images(project, refresh=refresh)
     lacking = tables.lacking()
     if lacking:
         raise WorkLeft(f"{len(lacking)} shards lack features; run the stage featurize first")
     return tables
-
-
-def _refuse_unknown_metadata(tables: Tables) -> None:
-    names = tables.images.footer(shard_name(tables.shards[0])).schema.to_arrow_schema().names
-    for column in tables.court.jury.reads:
-        if "." not in column and column not in names:
-            raise ConfigError(
-                f"labeling_functions: no metadata column '{column}'; {nearest(column, names)}"
-            )
 
 
 def label(project: Project) -> Outcome:
@@ -226,7 +206,7 @@ def _fitted(tables: Tables) -> Parameters | None:
     def fit() -> dict[str, str]:
         step = Summarize(tables.location, tables.votes.table.folder, num_classes)
         works = tables.votes.works
-        receipts = _drive(tables.project, "summarize", step, works, spread=Spread.CHEAP)
+        receipts = drive(tables.project.engine, "summarize", step, works, spread=Spread.CHEAP)
         summary = reduce(merge, (receipt.result for receipt in receipts))
         how = settings.model_dump(exclude={"kind"})
         fitted = doors.room("label_model.snorkel").fit(summary, num_classes=num_classes, **how)
@@ -284,7 +264,7 @@ def predict(project: Project) -> Outcome:
         )
         is_linear = project.training is not None and project.training.network == "linear"
         spread = Spread.CHEAP if is_linear else Spread.GPU
-        receipts = list(_drive(project, "predict", step, works, spread=spread))
+        receipts = list(drive(project.engine, "predict", step, works, spread=spread))
         for table_ in derived.values():
             table_.table.supersede(table_.state)
     return _outcome("predict", receipts, len(derived[tables.variants[0]].works), start)
@@ -301,7 +281,7 @@ def evaluate(project: Project) -> Outcome:
             _refuse_missing(tables.predictions(variant), f"predictions of {variant}", "predict")
         works = evaluation_works(tables)
         step = Evaluate(tables.location, tuple(project.classes))
-        receipts = _drive(project, "evaluate", step, works, spread=Spread.CHEAP)
+        receipts = drive(project.engine, "evaluate", step, works, spread=Spread.CHEAP)
         findings: Findings = sum((r.result for r in receipts), Findings())
         report = report_of(project, findings)
         tables.location.create(name, json.dumps(report, sort_keys=True, indent=1).encode())
@@ -310,12 +290,46 @@ def evaluate(project: Project) -> Outcome:
     return Outcome("evaluate", made, 1, seconds=time.monotonic() - start, report=report)
 
 
+def report(project: Project) -> Outcome:
+    """Write the page that shows a finished run; one that was written for it already is kept.
+
+    Raises:
+        WorkLeft: the stage evaluate has not been done.
+    """
+    start = time.monotonic()
+    tables = _with_labels(project)
+    if not tables.location.exists(tables.evaluation):
+        raise WorkLeft(f"{tables.evaluation} is missing; run the stage evaluate first")
+    name = report_name(tables)
+    made = 0
+    if not tables.location.exists(name):
+        page = doors.room("steps.report")
+        step, works = page.gather_step(tables), evaluation_works(tables)
+        receipts = drive(project.engine, "report", step, works, spread=Spread.CHEAP)
+        found = reduce(operator.add, (receipt.result for receipt in receipts))
+        evaluation = json.loads(tables.location.read(tables.evaluation).to_pybytes())
+        tables.location.create(name, page.write(tables, evaluation, found).encode())
+        made = 1
+    seconds = time.monotonic() - start
+    return Outcome("report", made, 1, seconds=seconds, report={"page": tables.location.uri(name)})
+
+
 def status(project: Project) -> list[TableStatus]:
     """Count what the workspace holds of a project, from its files alone."""
     return count_tables(project)
 
 
-STAGES: tuple[Callable[[Project], Outcome], ...] = (
+def explain(project: Project, image_id: str) -> dict[str, Any]:
+    """Tell why an image has its label, from the tables alone.
+
+    Raises:
+        SourceError: no image has that id.
+        WorkLeft: features are missing.
+    """
+    return explain_image(_with_features(project), image_id)
+
+
+STAGES: tuple[Callable[..., Outcome], ...] = (
     ingest,
     featurize,
     vote,
@@ -323,25 +337,39 @@ STAGES: tuple[Callable[[Project], Outcome], ...] = (
     train,
     predict,
     evaluate,
+    report,
 )
 
 
-def run(project: Project, retry: Sequence[str] = (), until: str | None = None) -> Iterator[Outcome]:
+def run(
+    project: Project,
+    retry: Sequence[str] = (),
+    until: str | None = None,
+    *,
+    refresh: bool = False,
+) -> Iterator[Outcome]:
     """Do what is not yet done, in order, and tell about each stage as it ends.
 
     Args:
         project: what to do.
         retry: error kinds whose images are taken up again.
         until: name of the last stage to do, None for all.
+        refresh: find thresholds that are given by quantile anew.
     """
+    options: dict[Any, dict[str, Any]] = {featurize: {"retry": retry}, vote: {"refresh": refresh}}
     for stage in STAGES[: _end(until)]:
         if stage in (vote, label) and not project.labeling_functions:
             continue
         if stage in (train, predict) and project.training is None:
             continue
-        if stage is evaluate and not (project.labeling_functions or project.training):
+        if stage in (evaluate, report) and not (project.labeling_functions or project.training):
             continue
-        yield partial(featurize, retry=retry)(project) if stage is featurize else stage(project)
+        outcome = stage(project, **options.get(stage, {}))
+        if outcome.made and stage is not report:
+            entry = {"stage": outcome.stage, "made": outcome.made, "errors": outcome.errors}
+            entry |= {"num_images": outcome.num_images, "seconds": outcome.seconds}
+            log.note(Location(project.workspace, project.s3), entry)
+        yield outcome
 
 
 def _end(until: str | None) -> int | None:
@@ -363,38 +391,9 @@ def _derive(project: Project, stage: str, step: Step, derived: Derived) -> list[
     """Make the missing groups of a table, then remove those that newer ones stand for."""
     if not derived.missing:
         return []
-    receipts = list(_drive(project, stage, step, derived.missing, spread=Spread.CHEAP))
+    receipts = list(drive(project.engine, stage, step, derived.missing, spread=Spread.CHEAP))
     derived.table.supersede(derived.state)
     return receipts
-
-
-def _pools(project: Project, num_items: int, *, uses_gpu: bool) -> Any:
-    resources = connect(project.engine)
-    return plan(resources, project.engine, num_items=num_items, uses_gpu=uses_gpu)
-
-
-def _drive(
-    project: Project, stage: str, step: Step, works: Sequence[Any], *, spread: Spread
-) -> Iterator[Receipt]:
-    """Run a step over works; without work nothing is started."""
-    if not works:
-        return
-    if spread is Spread.CHEAP and len(works) <= project.engine.driver_groups:
-        receipts = run_here(step, works)
-    else:
-        pools = _pools(project, len(works), uses_gpu=spread is Spread.GPU)
-        run_on_ray = run_tasks if spread is Spread.CHEAP else run_step
-        receipts = run_on_ray(step, works, pools)
-    left: list[Receipt] = []
-    for receipt in track(receipts, stage, len(works)):
-        if receipt.left is not None:
-            left.append(receipt)
-        yield receipt
-    if left:
-        raise WorkLeft(
-            f"{stage}: {len(left)} of {len(works)} items stayed uncommitted "
-            f"({left[0].left}); run again to take them up"
-        )
 
 
 def _outcome(stage: str, receipts: Sequence[Receipt], total: int, start: float) -> Outcome:

@@ -36,7 +36,10 @@ IMAGES = pa.schema(
 """The manifest, before its metadata columns; `truth` is a class name or null."""
 
 TRUTH = "truth"
-RESERVED = frozenset(IMAGES.names) | {"error"}
+TRUTH_ABSENT = pa.field("truth_absent", pa.list_(pa.string()))
+"""Classes that people verified an image not to show, where a source knows; truth, locked away."""
+
+RESERVED = frozenset(IMAGES.names) | {"error", TRUTH_ABSENT.name}
 
 COLOR = pa.schema(
     [
@@ -52,7 +55,7 @@ COLOR = pa.schema(
 
 THUMBNAIL = pa.schema([pa.field("jpeg", pa.binary())])
 
-FEATURE_VERSIONS = {"color": 1, "thumbnail": 1, "classifier": 1, "clip": 1}
+FEATURE_VERSIONS = {"color": 1, "thumbnail": 1, "classifier": 2, "clip": 1}
 """To be raised when an extractor comes to write other values for the same settings."""
 
 

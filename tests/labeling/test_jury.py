@@ -13,7 +13,7 @@ from wslabel.labeling.category import CategoryVoter
 from wslabel.labeling.color import ColorVoter
 from wslabel.labeling.jury import Jury
 from wslabel.labeling.python import PythonVoter
-from wslabel.labeling.similarity import SimilarityVoter
+from wslabel.labeling.similarity import PromptsVoter, ThresholdVoter
 
 Batch = dict[str, np.ndarray]
 
@@ -46,11 +46,11 @@ def batch(size: int, seed: int = 0) -> Batch:
 def everyone() -> Jury:
     vectors = np.eye(4, dtype=np.float32)
     return jury(
-        SimilarityVoter("near", "clip", vectors[:2], np.array([0, 1]), None, 0.1),
+        PromptsVoter("near", "clip", vectors[:2], np.array([0, 1]), 0.1),
         python("old", lambda c: np.where(c["year"] < 1995, 2, -1)),
         ColorVoter("color", "c", "mean", (1, 0, -1)),
         CategoryVoter("names", "net", np.array([0, -1, 2], np.int8), 0.2),
-        SimilarityVoter("far", "clip", vectors[2:3], np.array([2]), 0.3, 0.0),
+        ThresholdVoter("far", "clip", vectors[2:3], 0.3, None, 2, 0),
         python("row", lambda row: row.year % 3, by_row=True),
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import ray
 
+from wslabel.engine.memory import ENVIRONMENT
 from wslabel.settings import Engine
 
 
@@ -22,6 +23,8 @@ def connect(engine: Engine) -> Resources:
     if not ray.is_initialized():
         address = engine.address or os.environ.get("RAY_ADDRESS") or "local"
         options = {"include_dashboard": False} if address == "local" else {}
+        for name, value in ENVIRONMENT.items():  # of the workers that will be started here
+            os.environ.setdefault(name, value)
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         # Ray's C++ side prints to the terminal, of retries that went well too.
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")

@@ -43,6 +43,12 @@ def track(receipts: Iterable[Receipt], stage: str, num_items: int) -> Iterator[R
             yield receipt
 
 
+def tell(text: str) -> None:
+    """Show how something without a known end goes."""
+    if not is_quiet():
+        print(text, file=sys.stderr, flush=True)  # noqa: T201 - beside the progress bars
+
+
 class _Bar:
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress, self._task = progress, task

@@ -10,7 +10,6 @@ import numpy as np
 import ray
 import ray.data
 
-from wslabel.engine.memory import keep_freed_memory
 from wslabel.engine.plan import Plan
 from wslabel.engine.work import Receipt, Step, guarded
 from wslabel.errors import WslabelError
@@ -40,7 +39,6 @@ class _Worker:
     """An actor's hold on a step."""
 
     def __init__(self, step: Step, attempts: Any) -> None:
-        keep_freed_memory()
         self._attempts = attempts
         self._step = step
 

@@ -66,6 +66,14 @@ def decode(data: bytes, max_pixels: int) -> Decoded:
             raise Undecodable("not_an_image", f"{type(error).__name__}: {error}") from None
 
 
+def crop(decoded: Decoded, box: tuple[float, float, float, float]) -> Decoded:
+    """Cut out left, top, right, bottom, given as fractions; at least one pixel is left."""
+    height, width = decoded.pixels_HW3.shape[:2]
+    left, top = min(int(box[0] * width), width - 1), min(int(box[1] * height), height - 1)
+    right, bottom = max(round(box[2] * width), left + 1), max(round(box[3] * height), top + 1)
+    return Decoded(decoded.pixels_HW3[top:bottom, left:right], decoded.is_gray)
+
+
 def _rgb(image: Image.Image) -> np.ndarray:
     if image.mode.startswith("I;16"):
         # Pillow would clip 16 bits at 255; keep their upper half, as OpenCV does.

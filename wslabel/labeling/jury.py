@@ -8,7 +8,7 @@ import numpy as np
 
 from wslabel.errors import LabelingFunctionError
 from wslabel.labeling.batch import Batch, Voter
-from wslabel.labeling.similarity import SharedCosines, SimilarityVoter
+from wslabel.labeling.similarity import CosineVoter, PromptsVoter, SharedCosines, ThresholdVoter
 from wslabel.schema import ABSTAIN
 
 
@@ -41,9 +41,9 @@ class Jury:
         return np.stack([votes[voter.name] for voter in self.voters], axis=1)
 
     def _shared(self) -> list[SharedCosines]:
-        by_feature: dict[str, list[SimilarityVoter]] = {}
+        by_feature: dict[str, list[CosineVoter]] = {}
         for voter in self.voters:
-            if isinstance(voter, SimilarityVoter):
+            if isinstance(voter, PromptsVoter | ThresholdVoter):
                 by_feature.setdefault(voter.feature, []).append(voter)
         return [SharedCosines(tuple(voters)) for voters in by_feature.values()]
 

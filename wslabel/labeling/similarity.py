@@ -1,7 +1,8 @@
-"""Similarity votes: the cosine between an image's embedding and the vectors of prompts."""
+"""Similarity votes: the cosine between an image's embedding and vectors of prompts or examples."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -12,65 +13,134 @@ ROWS = 512
 """Embeddings widened to float32 at a time, so that they stay in the cache."""
 
 
+class CosineVoter(Protocol):
+    """A labeling function that needs nothing but the cosines to vectors of its own."""
+
+    @property
+    def name(self) -> str:
+        """Name of its column in the votes table."""
+        ...
+
+    @property
+    def feature(self) -> str:
+        """Name of the feature that holds the embedding."""
+        ...
+
+    @property
+    def vectors_PD(self) -> np.ndarray:  # noqa: N802 - the shape is part of the name
+        """L2-normalized vectors of its prompts."""
+        ...
+
+    def score(self, cosines_PN: np.ndarray) -> np.ndarray:
+        """Give the number that it compares with its threshold; NaN without an embedding."""
+        ...
+
+    def vote(self, cosines_PN: np.ndarray) -> Votes:
+        """Vote on the cosines; comparisons with NaN are false, so it abstains."""
+        ...
+
+
+class _OnEmbeddings:
+    """What all of them do alike."""
+
+    def __call__(self: CosineVoter, batch: Batch) -> Votes:
+        """Vote on embeddings; an image without one abstains."""
+        return self.vote(cosines(self.vectors_PD, batch[f"{self.feature}.embedding"]))
+
+    @property
+    def reads(self: CosineVoter) -> tuple[str, ...]:
+        """Column of the embedding feature."""
+        return (f"{self.feature}.embedding",)
+
+
 @dataclass(frozen=True, eq=False)
-class SimilarityVoter:
-    """Votes by prompts.
+class PromptsVoter(_OnEmbeddings):
+    """Votes for the class of the nearest prompt, if it leads over the next class by more.
 
     Attributes:
         name: of the labeling function.
         feature: that holds the embedding.
         vectors_PD: L2-normalized vectors of the prompts.
-        classes_P: class id of each prompt.
-        above: cosine that a single class must exceed, None where classes compete.
-        margin: by which the nearest class must lead over the next one.
+        classes_P: class id of each prompt, of at least two classes.
+        margin: by which the nearest class must lead.
     """
 
     name: str
     feature: str
     vectors_PD: np.ndarray
     classes_P: np.ndarray
-    above: float | None
     margin: float
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """Column of the embedding feature."""
-        return (f"{self.feature}.embedding",)
-
-    def __call__(self, batch: Batch) -> Votes:
-        """Vote on embeddings; an image without one abstains."""
-        return self.vote(_cosines(self.vectors_PD, batch[self.reads[0]]))
+    def score(self, cosines_PN: np.ndarray) -> np.ndarray:
+        """Give the lead of the nearest class over the next one."""
+        return self._ranked(cosines_PN)[1]
 
     def vote(self, cosines_PN: np.ndarray) -> Votes:
-        """Vote on the cosines to the prompts; comparisons with NaN are false, so it abstains."""
+        """Vote where the lead exceeds the margin."""
+        votes, leads_N = self._ranked(cosines_PN)
+        return np.where(leads_N > self.margin, votes, np.int8(ABSTAIN))
+
+    def _ranked(self, cosines_PN: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         classes = np.unique(self.classes_P)
         scores_KN = np.stack([cosines_PN[self.classes_P == k].max(axis=0) for k in classes])
         best_N = scores_KN.argmax(axis=0)
-        votes = classes[best_N].astype(np.int8)
-        if self.above is not None:
-            return np.where(scores_KN[0] > self.above, votes, np.int8(ABSTAIN))
         leaders_N = scores_KN.max(axis=0)
         np.put_along_axis(scores_KN, best_N[None], -np.inf, axis=0)
-        leads_N = leaders_N - scores_KN.max(axis=0) > self.margin
-        return np.where(leads_N, votes, np.int8(ABSTAIN))
+        return classes[best_N].astype(np.int8), leaders_N - scores_KN.max(axis=0)
+
+
+@dataclass(frozen=True, eq=False)
+class ThresholdVoter(_OnEmbeddings):
+    """Votes by the cosine to one vector.
+
+    Attributes:
+        name: of the labeling function.
+        feature: that holds the embedding.
+        vectors_PD: one L2-normalized vector, of a prompt or an example image.
+        above: cosine above which it votes `over`, None to abstain there.
+        below: cosine below which it votes `under`, None to abstain there.
+        over: class id.
+        under: class id.
+    """
+
+    name: str
+    feature: str
+    vectors_PD: np.ndarray
+    above: float | None
+    below: float | None
+    over: int
+    under: int
+
+    def score(self, cosines_PN: np.ndarray) -> np.ndarray:
+        """Give the cosine."""
+        return np.asarray(cosines_PN[0])
+
+    def vote(self, cosines_PN: np.ndarray) -> Votes:
+        """Vote where the cosine is beyond a threshold."""
+        votes = np.full(cosines_PN.shape[1], ABSTAIN, np.int8)
+        if self.above is not None:
+            votes[cosines_PN[0] > self.above] = self.over
+        if self.below is not None:
+            votes[cosines_PN[0] < self.below] = self.under
+        return votes
 
 
 @dataclass(frozen=True, eq=False)
 class SharedCosines:
     """The prompts of all similarity votes on one feature, so that it is multiplied only once."""
 
-    voters: tuple[SimilarityVoter, ...]
+    voters: tuple[CosineVoter, ...]
 
     def __call__(self, batch: Batch) -> Iterable[Votes]:
         """Vote with all of them, in their order."""
         vectors_PD = np.concatenate([voter.vectors_PD for voter in self.voters])
-        cosines_PN = _cosines(vectors_PD, batch[self.voters[0].reads[0]])
+        cosines_PN = cosines(vectors_PD, batch[f"{self.voters[0].feature}.embedding"])
         ends = np.cumsum([len(voter.vectors_PD) for voter in self.voters])
         rows = np.split(cosines_PN, ends[:-1])
         return [voter.vote(own) for voter, own in zip(self.voters, rows, strict=True)]
 
 
-def _cosines(vectors_PD: np.ndarray, embeddings_ND: np.ndarray) -> np.ndarray:
+def cosines(vectors_PD: np.ndarray, embeddings_ND: np.ndarray) -> np.ndarray:
     """Multiply; prompts first, so that what each voter looks at lies together."""
     cosines_PN = np.empty((len(vectors_PD), len(embeddings_ND)), np.float32)
     for start in range(0, len(embeddings_ND), ROWS):

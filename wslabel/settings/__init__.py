@@ -14,10 +14,18 @@ from wslabel.settings.features import (
     Preprocess,
     Thumbnail,
 )
-from wslabel.settings.images import Folder, TableSource
+from wslabel.settings.images import Folder, Generated, OpenImages, TableSource
 from wslabel.settings.learning import LabelModel, Training
 from wslabel.settings.project import Engine, Project
-from wslabel.settings.votes import CategoryVote, ColorVote, PythonVote, SimilarityVote
+from wslabel.settings.votes import (
+    CategoryVote,
+    ColorVote,
+    PatternVote,
+    PythonVote,
+    Quantile,
+    SimilarityVote,
+    Threshold,
+)
 
 __all__ = [
     "FEATURE_KINDS",
@@ -30,12 +38,17 @@ __all__ = [
     "ColorVote",
     "Engine",
     "Folder",
+    "Generated",
     "LabelModel",
+    "OpenImages",
+    "PatternVote",
     "Preprocess",
     "Project",
     "PythonVote",
+    "Quantile",
     "SimilarityVote",
     "TableSource",
+    "Threshold",
     "Thumbnail",
     "Training",
 ]

@@ -8,6 +8,8 @@ from pydantic import Field, field_validator, model_validator
 from wslabel.schema import RESERVED
 from wslabel.settings.base import S3, Fraction, Settings, refuse
 
+OpenImagesSplit = Literal["train", "validation", "test"]
+
 
 class Split(Settings):
     """Fractions of the images; they add up to 1."""
@@ -59,12 +61,82 @@ class TableSource(Source):
     @field_validator("metadata")
     @classmethod
     def _free_names(cls, value: list[str]) -> list[str]:
-        for name in value:
-            if value.count(name) > 1:
-                raise refuse(f"metadata column '{name}' is named twice")
-            if name in RESERVED:
-                raise refuse(f"metadata column '{name}' has a name of ours; rename it in the file")
+        return free_names(value)
+
+
+HUMAN = "https://storage.googleapis.com/openimages/v7/oidv7-{}-annotations-human-imagelabels.csv"
+
+
+class OpenImages(Source):
+    """Open Images: images that people verified to show exactly one of some classes.
+
+    `classes` maps the project's classes to display names in Open Images' own list, in any case.
+    What the data set publishes as CSV is read as a stream from https, S3 or disk.
+    """
+
+    source: Literal["openimages"]
+    classes: dict[str, str | list[str]]
+    class_descriptions: str = (
+        "https://storage.googleapis.com/openimages/v7/oidv7-class-descriptions.csv"
+    )
+    trainable_classes: str | None = (
+        "https://storage.googleapis.com/openimages/v7/oidv7-classes-trainable.txt"
+    )
+    labels: dict[OpenImagesSplit, str] = {
+        "train": HUMAN.format("train"),
+        "validation": HUMAN.format("val"),
+        "test": HUMAN.format("test"),
+    }
+    image_metadata: dict[OpenImagesSplit, str] = {}
+    metadata: list[str] = []
+    images: str = "s3://open-images-dataset"
+    max_per_class: int | None = Field(None, ge=1)
+    own_splits: bool = False
+    split: Split = Split(train=0.7, val=0.2, test=0.1)
+    s3: S3 | None = S3(region="us-east-1", anonymous=True)
+
+    @field_validator("labels")
+    @classmethod
+    def _some(cls, value: dict[OpenImagesSplit, str]) -> dict[OpenImagesSplit, str]:
+        if not value:
+            raise refuse("name the label file of at least one of train, validation, test")
         return value
 
+    @field_validator("metadata")
+    @classmethod
+    def _free_names(cls, value: list[str]) -> list[str]:
+        return free_names(value)
 
-Images = Annotated[Folder | TableSource, Field(discriminator="source")]
+    @model_validator(mode="after")
+    def _metadata_has_files(self) -> Self:
+        if self.metadata and set(self.image_metadata) != set(self.labels):
+            raise refuse(
+                f"metadata: name image_metadata of the splits {', '.join(self.labels)} too"
+            )
+        return self
+
+
+class Generated(Source):
+    """Drawn scenes as JPEG files under `path`: sea, jungle, and hard cases between them.
+
+    `classes` maps the project's classes to what is drawn; scenes of no class have no truth.
+    """
+
+    source: Literal["generated"]
+    path: str
+    count: int = Field(600, ge=1, le=10_000_000)
+    size: int = Field(96, ge=16, le=4096)
+    classes: dict[str, Literal["sea", "jungle"]] = {"sea": "sea", "jungle": "jungle"}
+
+
+def free_names(value: list[str]) -> list[str]:
+    """Refuse names of metadata columns that stand twice or are ours."""
+    for name in value:
+        if value.count(name) > 1:
+            raise refuse(f"metadata column '{name}' is named twice")
+        if name in RESERVED:
+            raise refuse(f"metadata column '{name}' has a name of ours; rename it in the file")
+    return value
+
+
+Images = Annotated[Folder | TableSource | OpenImages | Generated, Field(discriminator="source")]

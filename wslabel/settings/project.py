@@ -9,7 +9,7 @@ from wslabel.settings.base import S3, Fraction, Settings, refuse
 from wslabel.settings.features import Classifier, Feature
 from wslabel.settings.images import Images
 from wslabel.settings.learning import LabelModel, Training
-from wslabel.settings.votes import CategoryVote, ColorVote, PythonVote, SimilarityVote, Vote
+from wslabel.settings.votes import PatternVote, PythonVote, SimilarityVote, Vote
 
 
 class Engine(Settings):
@@ -104,12 +104,25 @@ class Project(Settings):
             for name in vote.features:
                 self._check_feature(f"{where}.features", name, None)
             return
-        self._check_feature(f"{where}.feature", vote.feature, vote.feature_kind)
-        for name in _classes_of(vote):
+        for name in vote.classes():
             self._check_class(where, name)
+        if isinstance(vote, PatternVote | SimilarityVote) and vote.says_absent:
+            self._check_absent(where, vote)
+        if isinstance(vote, PatternVote):
+            return
+        self._check_feature(f"{where}.feature", vote.feature, vote.feature_kind)
         feature = self.features[vote.feature]
         if isinstance(feature, Classifier) and not feature.top_k:
             raise refuse(f"{where}.feature: '{vote.feature}' stores no categories (top_k: 0)")
+
+    def _check_absent(self, where: str, vote: PatternVote | SimilarityVote) -> None:
+        """Where there are two classes, the absence of one is the other."""
+        if len(self.classes) > 2:
+            key = "invert" if vote.invert else "absent_below"
+            raise refuse(
+                f"{where}.{key}: that '{vote.class_}' is absent says which class it is only in a "
+                f"project of two classes, found {len(self.classes)}"
+            )
 
     def _check_training(self) -> None:
         training = self.training
@@ -134,9 +147,3 @@ class Project(Settings):
                 f"{where}: '{training.feature}' stores no embedding; "
                 f"{nearest(training.feature, embedded)}"
             )
-
-
-def _classes_of(vote: ColorVote | CategoryVote | SimilarityVote) -> list[str]:
-    if isinstance(vote, ColorVote):
-        return list(vote.votes.values())
-    return list(vote.words if isinstance(vote, CategoryVote) else vote.classes())

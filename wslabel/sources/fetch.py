@@ -1,8 +1,10 @@
 """A uri to bytes: from disk, S3, or whatever else fsspec can open."""
 
 from pathlib import Path
+from typing import Any
 
 import fsspec
+import pyarrow as pa
 import pyarrow.fs as pafs
 
 from wslabel.errors import WslabelError, nearest
@@ -21,6 +23,28 @@ def unreadable(scheme: str) -> str | None:
     except ImportError as error:
         return str(error)
     return None
+
+
+def open_stream(uri: str, s3: S3) -> pa.NativeFile:
+    """Open a file on disk, S3 or the web for reading from its start on; `.gz` is unpacked.
+
+    Raises:
+        OSError: it is not there or may not be read.
+    """
+    if "://" in uri and not uri.startswith("s3://"):
+        stream = pa.PythonFile(_opened(uri), "r")
+    elif uri.startswith("s3://"):
+        stream = retrying(lambda: s3_reader(s3).open_input_stream(uri[5:], compression=None), uri)
+    else:
+        stream = pa.OSFile(uri)
+    return pa.CompressedInputStream(stream, "gzip") if uri.endswith(".gz") else stream
+
+
+def _opened(uri: str) -> Any:
+    try:
+        return fsspec.open(uri).open()
+    except Exception as error:  # noqa: BLE001 - given another type and raised
+        raise _as_os_error(uri, error) from None
 
 
 class Unfetchable(WslabelError):
@@ -69,16 +93,20 @@ class Fetcher:
 def _from_web(uri: str) -> bytes:
     try:
         return bytes(fsspec.open(uri).fs.cat_file(uri))
-    except Exception as error:
-        # aiohttp's error of an answer is no OSError; it carries the HTTP status.
-        status = getattr(error, "status", None)
-        if status is None:
-            raise
-        if status in (401, 403):
-            raise PermissionError(f"{uri}: HTTP {status}") from None
-        if status == 410:
-            raise FileNotFoundError(f"{uri}: HTTP {status}") from None
-        raise OSError(f"{uri}: HTTP {status}") from None
+    except Exception as error:  # noqa: BLE001 - given another type and raised
+        raise _as_os_error(uri, error) from None
+
+
+def _as_os_error(uri: str, error: Exception) -> Exception:
+    """Turn aiohttp's error of an answer, which is no OSError, by its HTTP status."""
+    status = getattr(error, "status", None)
+    if status is None:
+        return error
+    if status in (401, 403):
+        return PermissionError(f"{uri}: HTTP {status}")
+    if status in (404, 410):
+        return FileNotFoundError(f"{uri}: HTTP {status}")
+    return OSError(f"{uri}: HTTP {status}")
 
 
 def _is_denied(error: OSError) -> bool:

@@ -31,3 +31,7 @@ class Constants:
         data = json.dumps(value, sort_keys=True).encode()
         self.location.create(f"constants/{name}.json", data)
         return self.get(name)
+
+    def forget(self, name: str) -> None:
+        """Remove a constant, so that it is made anew; what was made with it keeps its name."""
+        self.location.delete(f"constants/{name}.json")

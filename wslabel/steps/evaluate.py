@@ -127,9 +127,11 @@ def report_of(project: Project, findings: Findings) -> dict[str, Any]:
         names = [settings.name for settings in project.labeling_functions]
         rows = analysis.table(findings.counts, names, project.classes)
         report["labeling_functions"] = [asdict(row) for row in rows]
+        report["num_truths"] = findings.counts.num_truths
     for key, quality in findings.quality.items():
         kind, _, split = key.partition("/")
         found = asdict(scores(quality.confusion_KK))
         coverage = found["num_images"] / quality.num_truths if quality.num_truths else None
-        report.setdefault(kind, {})[split] = found | {"coverage": coverage}
+        more = {"coverage": coverage, "confusion": quality.confusion_KK.tolist()}
+        report.setdefault(kind, {})[split] = found | more
     return report

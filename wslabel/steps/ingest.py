@@ -5,9 +5,11 @@ from collections import Counter
 
 import pyarrow as pa
 
+from wslabel.config import fingerprint
+from wslabel.engine.progress import tell
 from wslabel.errors import ConfigError
 from wslabel.settings import Project
-from wslabel.sources import drawing, folder, table
+from wslabel.sources import drawing, folder, generated, openimages, table
 from wslabel.steps.tables import Tables
 from wslabel.storage.table import shard_name
 
@@ -15,10 +17,36 @@ DRAWING = b"wslabel.drawing"
 """Key in the footer of a shard of images: the settings that it was drawn with, as JSON."""
 
 
+WHERE = {
+    *("path", "s3", "extensions", "count", "max_per_class", "images"),
+    *("labels", "class_descriptions", "trainable_classes", "image_metadata"),
+}
+"""Settings that say where images are or how many: they may change, the others decide the draw."""
+
+
 def list_source(project: Project) -> pa.Table:
     """List the images of a project's source."""
     settings, s3 = project.images, project.images.s3 or project.s3
+    if settings.source == "openimages":
+        return openimages.read(settings, s3, tell)
+    if settings.source == "generated":
+        return generated.read(settings, s3)
     return folder.read(settings, s3) if settings.source == "folder" else table.read(settings, s3)
+
+
+def is_listed(tables: Tables) -> bool:
+    """Tell whether a source that never changes was ingested whole with just these settings."""
+    return tables.constants.get(_listed(tables.project)) is not None
+
+
+def note_listed(tables: Tables) -> None:
+    """Remember that a source that never changes was ingested whole."""
+    if tables.project.images.source == "openimages":
+        tables.constants.keep(_listed(tables.project), {"num_shards": len(tables.shards)})
+
+
+def _listed(project: Project) -> str:
+    return f"listed-{fingerprint(project.images)}"
 
 
 def refuse_redrawing(tables: Tables) -> None:
@@ -40,8 +68,7 @@ def refuse_redrawing(tables: Tables) -> None:
 
 
 def _drawing(project: Project) -> str:
-    exclude = {"path", "s3", "extensions"}
-    return json.dumps(project.images.model_dump(mode="json", exclude=exclude), sort_keys=True)
+    return json.dumps(project.images.model_dump(mode="json", exclude=WHERE), sort_keys=True)
 
 
 def draw_new(project: Project, listing: pa.Table, known: list[pa.Table]) -> pa.Table:

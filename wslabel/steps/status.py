@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from wslabel.settings import Project
 from wslabel.steps.tables import Derived, Tables
-from wslabel.storage.table import Table, shard_name
+from wslabel.storage.table import Table, error_count, shard_name
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,3 @@ def _rows(table: Table, files: list[str]) -> int:
 
 def _footers(table: Table, files: list[str]) -> list[Any]:
     return table.location.read_many(files, table.footer)
-
-
-def error_count(footer: Any) -> int:
-    """Count the failed images of a feature file by its footer alone."""
-    index = footer.schema.names.index("error")
-    groups = (footer.row_group(i) for i in range(footer.num_row_groups))
-    return sum(g.num_rows - g.column(index).statistics.null_count for g in groups)

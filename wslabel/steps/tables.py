@@ -17,8 +17,9 @@ from wslabel.steps.featurize import ShardWork
 from wslabel.steps.group import GroupWork, works
 from wslabel.steps.jury import Court, court
 from wslabel.steps.networks import start_sha256
+from wslabel.steps.scores import Scores
 from wslabel.storage.location import Location
-from wslabel.storage.table import Generations, Table
+from wslabel.storage.table import Generations, Table, error_count, shard_name
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,19 @@ class Derived:
         return [work.name for work in self.works]
 
 
+def report_name(tables: "Tables") -> str:
+    """Name the page of what there is to show: the evaluation, and the stages that led to it."""
+    logs = [entry.path for entry in tables.location.files("logs")]
+    return f"reports/report-{fingerprint(tables.evaluation, logs)}.html"
+
+
 class Tables:
     """The tables of one project."""
 
-    def __init__(self, project: Project) -> None:
-        """Open a project's workspace."""
+    def __init__(self, project: Project, *, refresh: bool = False) -> None:
+        """Open a project's workspace; `refresh` finds thresholds by quantile anew."""
         self.project = project
+        self._refresh = refresh
         self.location = Location(project.workspace, project.s3)
         self.constants = Constants(self.location)
 
@@ -72,19 +80,29 @@ class Tables:
             for name, extractor in self.extractors.items()
         }
 
-    def lacking(self) -> list[ShardWork]:
-        """List the shards that some feature lacks."""
-        found = []
-        for shard in self.shards:
-            names = [n for n, known in self.generations.items() if shard not in known]
-            if names:
-                found.append(ShardWork(shard, dict.fromkeys(names, None)))
-        return found
+    def lacking(self, retry: frozenset[str] = frozenset()) -> list[ShardWork]:
+        """List the shards that some feature lacks, or in which images failed with some kinds."""
+        found: dict[int, dict[str, int | None]] = {}
+        for name, known in self.generations.items():
+            for shard in self.shards:
+                if shard not in known:
+                    found.setdefault(shard, {})[name] = None
+                elif retry and self._has_errors(name, shard, retry):
+                    found.setdefault(shard, {})[name] = known[shard]
+        return [ShardWork(shard, names, retry) for shard, names in sorted(found.items())]
+
+    def _has_errors(self, name: str, shard: int, kinds: frozenset[str]) -> bool:
+        table = self.extractors[name].table(self.location)
+        file = shard_name(shard, self.generations[name][shard])
+        if error_count(table.footer(file)) == 0:
+            return False
+        return not kinds.isdisjoint(table.read(file, ["error"]).column("error").to_pylist())
 
     @cached_property
     def court(self) -> Court:
         """The labeling functions with their constants."""
-        return court(self.project, self.extractors, self.constants)
+        scores = Scores(self.location, self.generations, self.constants, self._refresh)
+        return court(self.project, self.extractors, self.constants, scores)
 
     @cached_property
     def voting_features(self) -> list[str]:

@@ -1,6 +1,6 @@
 """One group of shards through all labeling functions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +9,10 @@ import pyarrow as pa
 from wslabel import schema
 from wslabel.columns import to_array
 from wslabel.engine.work import Receipt
-from wslabel.errors import StorageError
+from wslabel.errors import ConfigError, StorageError, nearest
+from wslabel.labeling.batch import Voter
 from wslabel.labeling.jury import Jury
+from wslabel.labeling.pattern import PatternVoter
 from wslabel.steps.group import GroupWork
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table, shard_name
@@ -71,3 +73,22 @@ class Vote:
             feature, _, name = column.rpartition(".")
             by_table.setdefault(feature, []).append(name)
         return by_table or {"": []}
+
+
+def refuse_unknown_columns(voters: Sequence[Voter], images: pa.Schema) -> None:
+    """See that the columns of the images that labeling functions read are there, patterns' as text.
+
+    Raises:
+        ConfigError: names the labeling function and the nearest column.
+    """
+    for voter in voters:
+        where = f"labeling_functions ({voter.name})"
+        for column in voter.reads:
+            if "." in column:
+                continue
+            if column not in images.names:
+                choice = nearest(column, images.names)
+                raise ConfigError(f"{where}: no metadata column '{column}'; {choice}")
+            kind = images.field(column).type
+            if isinstance(voter, PatternVoter) and not pa.types.is_string(kind):
+                raise ConfigError(f"{where}: expected text in column '{column}', found {kind}")

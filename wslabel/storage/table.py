@@ -133,6 +133,13 @@ class Table:
                 self.location.delete(self.path(name))
 
 
+def error_count(footer: pq.FileMetaData) -> int:
+    """Count the failed images of a feature file by its footer alone."""
+    index = footer.schema.names.index("error")
+    groups = (footer.row_group(i) for i in range(footer.num_row_groups))
+    return sum(g.num_rows - int(g.column(index).statistics.null_count) for g in groups)
+
+
 def _shards_of(name: str) -> range:
     if match := SHARD_FILE.fullmatch(name):
         return range(int(match[1]), int(match[1]) + 1)

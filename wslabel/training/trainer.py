@@ -11,7 +11,6 @@ import ray.train.torch
 import safetensors.torch
 import torch
 
-from wslabel.engine.memory import keep_freed_memory
 from wslabel.training.loop import Fitted, Place, Run, fit
 
 Keep = Callable[[str, bytes], object]
@@ -32,7 +31,6 @@ def train(runs: Sequence[Run], keep: Keep, *, workers: int, use_gpu: bool) -> No
 
 
 def _work(config: dict[str, Any]) -> None:
-    keep_freed_memory()
     context = ray.train.get_context()
     place = Place(
         context.get_world_rank(),

@@ -1,0 +1,88 @@
+"""Drawn scenes are real JPEG files, the same from the same seed, easy and hard ones."""
+
+import io
+from collections import Counter
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import S3Server
+from wslabel.settings import S3, Generated
+from wslabel.sources.generated import DRAW, SHARES, SHOWS, jpeg, read, scene
+from wslabel.storage.location import Location
+
+
+def settings(path: object, **more: object) -> Generated:
+    return Generated.model_validate({"source": "generated", "path": str(path), "count": 40} | more)
+
+
+def test_the_same_seed_draws_the_same_files(tmp_path: Path) -> None:
+    one, two = read(settings(tmp_path / "a"), S3()), read(settings(tmp_path / "b"), S3())
+    assert one.drop(["uri"]).equals(two.drop(["uri"]))
+    for uri, other in zip(
+        one.column("uri").to_pylist(), two.column("uri").to_pylist(), strict=True
+    ):
+        assert Path(uri).read_bytes() == Path(other).read_bytes()
+    other = read(settings(tmp_path / "c", seed=1), S3())
+    assert other.column("truth").to_pylist() != one.column("truth").to_pylist()
+
+
+def test_more_images_leave_the_first_ones_alone(tmp_path: Path) -> None:
+    few = read(settings(tmp_path), S3())
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.jpg")}
+    more = read(settings(tmp_path, count=50), S3())
+    assert more.slice(0, 40).equals(few)
+    assert len(list(tmp_path.glob("*.jpg"))) == 50
+    assert all(path.stat().st_mtime_ns == before for path, before in times.items())
+
+
+def test_every_file_is_an_image_of_the_size_asked_for(tmp_path: Path) -> None:
+    for uri in read(settings(tmp_path, size=48), S3()).column("uri").to_pylist():
+        with Image.open(uri) as image:
+            image.load()
+            assert (image.format, image.size, image.mode) == ("JPEG", (64, 48), "RGB")
+
+
+def test_truth_follows_the_names_of_the_classes(tmp_path: Path) -> None:
+    found = read(settings(tmp_path, classes={"water": "sea", "wood": "jungle"}), S3())
+    expected = {"sea": "water", "jungle": "wood", None: None}
+    kinds = [scene(0, index).kind for index in range(40)]
+    assert found.column("truth").to_pylist() == [expected[SHOWS[kind]] for kind in kinds]
+
+
+def test_scenes_come_as_often_as_they_should_and_titles_tell_half_of_them() -> None:
+    scenes = [scene(3, index) for index in range(4000)]
+    counts = Counter(s.kind for s in scenes)
+    for kind, share in SHARES.items():
+        assert counts[kind] / 4000 == pytest.approx(share, abs=0.03)
+    assert 0.05 < sum(s.title is None for s in scenes) / 4000 < 0.15
+    seas = [s.title for s in scenes if SHOWS[s.kind] == "sea" and s.title]
+    assert (
+        0.3
+        < sum("forest" in t.lower() or "sea" in t.lower() or "beach" in t.lower() for t in seas)
+        / len(seas)
+        < 0.7
+    )
+
+
+@pytest.mark.parametrize("kind", DRAW)
+def test_hard_cases_fool_the_mean_color(kind: str) -> None:
+    found = []
+    for index in range(400):
+        if scene(5, index).kind == kind:
+            with Image.open(io.BytesIO(jpeg(5, index, 48))) as image:
+                found.append(int(np.asarray(image).mean(axis=(0, 1)).argmax()))
+    highest = Counter(found).most_common(1)[0][0]
+    expected = {"sea": 2, "sunset_sea": 0, "green_lake": 1, "jungle": 1, "sky_jungle": 2}
+    assert len(found) > 10
+    assert highest == expected.get(kind, highest)
+
+
+def test_scenes_are_drawn_onto_s3_too(s3_server: S3Server) -> None:
+    root, s3 = f"s3://{s3_server.bucket}/{uuid4().hex}", S3(endpoint=s3_server.endpoint)
+    uris = read(settings(root, count=5), s3).column("uri").to_pylist()
+    assert uris == [f"{root}/{index:06d}.jpg" for index in range(5)]
+    assert Location(root, s3).read("000003.jpg").to_pybytes() == jpeg(0, 3, 96)

@@ -1,0 +1,1 @@
+"""What a run showed, as one HTML page that needs nothing else: counted arrays in, text out."""

@@ -1,0 +1,126 @@
+"""Small charts as inline SVG; colors are the page's own, so they follow its dark mode."""
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+
+from wslabel.report.statistics import Calibration, Histogram
+
+WIDTH, HEIGHT, PAD = 320, 120, 22
+
+
+def bar(share: float | None, kind: str = "") -> str:
+    """Draw a share between 0 and 1 as a small bar with its number."""
+    if share is None:
+        return '<span class="none">-</span>'
+    width = 60 * max(0.0, min(1.0, share))
+    return (
+        f'<span class="bar"><svg width="60" height="9" role="img" aria-label="{share:.3f}">'
+        f'<rect class="rail" width="60" height="9" rx="2"/>'
+        f'<rect class="fill {kind}" width="{width:.1f}" height="9" rx="2"/></svg>'
+        f"<b>{share:.3f}</b></span>"
+    )
+
+
+def histogram(
+    found: Histogram, title: str, marks: Sequence[tuple[float, str]] = (), *, log: bool = False
+) -> str:
+    """Draw a histogram with marked thresholds."""
+    heights = np.log1p(found.counts_B) if log else found.counts_B.astype(float)
+    top = max(float(heights.max(initial=0.0)), 1e-9)
+    step = (WIDTH - 2 * PAD) / len(heights)
+    parts = [_open(title)]
+    for index, (height, count) in enumerate(zip(heights, found.counts_B, strict=True)):
+        tall = (HEIGHT - 2 * PAD) * float(height) / top
+        if count:
+            x, y = PAD + index * step, HEIGHT - PAD - tall
+            parts.append(
+                f'<rect class="fill" x="{x:.1f}" y="{y:.1f}" width="{max(step - 0.7, 0.5):.1f}" '
+                f'height="{tall:.1f}"><title>{int(count):,}</title></rect>'
+            )
+    for value, text in marks:
+        share = (min(max(value, found.low), found.high) - found.low) / (found.high - found.low)
+        x = PAD + (WIDTH - 2 * PAD) * share
+        parts.append(
+            f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{PAD - 6}" y2="{HEIGHT - PAD}"/>'
+            f'<text x="{x:.1f}" y="{PAD - 9}" text-anchor="middle">{escape(text)}</text>'
+        )
+    parts.append(_axis(found.low, found.high))
+    return "".join(parts) + "</svg>"
+
+
+def reliability(found: Calibration, title: str) -> str:
+    """Draw accuracy against confidence, beside the diagonal of perfect calibration."""
+    size = WIDTH * 0.6
+    inner = size - 2 * PAD
+    parts = [_open(title, size, size)]
+    parts.append(
+        f'<line class="axis" x1="{PAD}" y1="{size - PAD:.0f}" x2="{size - PAD:.0f}" y2="{PAD}"/>'
+    )
+    most = max(1, int(found.counts_B.max(initial=0)))
+    counts = zip(found.counts_B, found.confidence_B, found.correct_B, strict=True)
+    for count, confidence, correct in counts:
+        if count:
+            x = PAD + inner * confidence / count
+            y = size - PAD - inner * correct / count
+            radius = 2.5 + 5 * (count / most) ** 0.5
+            parts.append(
+                f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}">'
+                f"<title>{int(count):,} images: confidence {confidence / count:.3f}, "
+                f"accuracy {correct / count:.3f}</title></circle>"
+            )
+    for value in (0.0, 0.5, 1.0):
+        x, y = PAD + inner * value, size - PAD - inner * value
+        parts.append(
+            f'<text x="{x:.0f}" y="{size - 8:.0f}" text-anchor="middle">{value:g}</text>'
+            f'<text x="{PAD - 5}" y="{y + 3:.0f}" text-anchor="end">{value:g}</text>'
+        )
+    return "".join(parts) + "</svg>"
+
+
+def heat(shares_MM: np.ndarray, names: Sequence[str], title: str) -> str:
+    """Draw a square table of shares as a heat map with its numbers."""
+    label, cell = 8 + 6.2 * max(map(len, names), default=0), 34
+    side = label + cell * len(names)
+    parts = [_open(title, side, side - label + 20 + label * 0.75)]
+    for row, name in enumerate(names):
+        y = cell * row
+        parts.append(
+            f'<text x="{label - 6:.0f}" y="{y + cell / 2 + 3:.0f}" text-anchor="end">'
+            f"{escape(name)}</text>"
+        )
+        for column in range(len(names)):
+            share, x = float(shares_MM[row, column]), label + cell * column
+            parts.append(
+                f'<rect class="fill" x="{x:.0f}" y="{y}" width="{cell - 2}" height="{cell - 2}" '
+                f'style="opacity:{0.06 + 0.94 * share:.3f}"><title>{escape(name)}, '
+                f"{escape(names[column])}: {share:.3f}</title></rect>"
+                f'<text class="{"on" if share > 0.55 else ""}" x="{x + cell / 2 - 1:.0f}" '
+                f'y="{y + cell / 2 + 3:.0f}" text-anchor="middle">{share:.2f}</text>'
+            )
+    for column, name in enumerate(names):
+        x, y = label + cell * column + cell / 2, cell * len(names) + 10
+        parts.append(
+            f'<text transform="translate({x:.0f},{y}) rotate(-45)" text-anchor="end">'
+            f"{escape(name)}</text>"
+        )
+    return "".join(parts) + "</svg>"
+
+
+def _open(title: str, width: float = WIDTH, height: float = HEIGHT) -> str:
+    return (
+        f'<svg class="chart" viewBox="0 0 {width:.0f} {height:.0f}" '
+        f'style="max-width:{width:.0f}px" role="img" aria-label="{escape(title)}">'
+        f"<title>{escape(title)}</title>"
+    )
+
+
+def _axis(low: float, high: float) -> str:
+    y = HEIGHT - PAD
+    parts = [f'<line class="axis" x1="{PAD}" x2="{WIDTH - PAD}" y1="{y}" y2="{y}"/>']
+    for share in (0.0, 0.5, 1.0):
+        x = PAD + (WIDTH - 2 * PAD) * share
+        value = low + (high - low) * share
+        parts.append(f'<text x="{x:.0f}" y="{y + 13}" text-anchor="middle">{value:.3g}</text>')
+    return "".join(parts)
