@@ -131,6 +131,12 @@ def put(*path: str | int, value: object) -> Change:
     return change
 
 
+def three_classes(config: Config) -> None:
+    """Add a class."""
+    config["classes"] = ["jungle", "sea", "city"]
+    config["label_model"] = {}
+
+
 def drop(*path: str | int) -> Change:
     """Leave a key out."""
 
@@ -402,7 +408,7 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
         [": labeling_functions[6] (like).image: there is no file", "did you mean 'beach.jpg'?"],
     ),
     "absence among three classes": (
-        put("classes", value=["jungle", "sea", "city"]),
+        three_classes,
         [": labeling_functions[6] (like).absent_below: that 'sea' is absent says which class"],
     ),
     "categories and words": (

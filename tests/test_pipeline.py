@@ -1,5 +1,6 @@
 """The stages together: what is made, what is not made again, and where every image ends."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -23,11 +24,15 @@ from wslabel.errors import (
     SourceError,
     TooManyErrors,
 )
-from wslabel.settings import Project
+from wslabel.settings import S3, Project
+from wslabel.steps.init import project_for
 from wslabel.steps.tables import Tables
 from wslabel.storage.table import shard_name
 
 pytestmark = pytest.mark.usefixtures("cluster")
+
+
+STAGES = ("ingest", "featurize", "vote", "label", "evaluate", "report")
 
 
 @pytest.fixture
@@ -56,13 +61,13 @@ def test_a_second_run_makes_nothing_and_a_changed_function_only_what_hangs_on_it
     scenes: Path, tmp_path: Path
 ) -> None:
     first = project(tmp_path, scenes)
-    assert made(first) == {"ingest": 8, "featurize": 8, "vote": 1, "label": 1, "evaluate": 1}
-    nothing = dict.fromkeys(("ingest", "featurize", "vote", "label", "evaluate"), 0)
+    assert made(first) == dict.fromkeys(STAGES, 1) | {"ingest": 8, "featurize": 8}
+    nothing = dict.fromkeys(STAGES, 0)
     assert made(first) == nothing
     functions = tiny_config(scenes)["labeling_functions"]
     functions[2] = functions[2] | {"votes": {"green": "jungle"}}
     other = project(tmp_path, scenes, labeling_functions=functions)
-    assert made(other) == nothing | {"vote": 1, "label": 1, "evaluate": 1}
+    assert made(other) == nothing | {"vote": 1, "label": 1, "evaluate": 1, "report": 1}
     assert made(first) == nothing
     assert made(other) == nothing
 
@@ -81,7 +86,7 @@ def test_new_images_become_new_shards(photos: Path, tmp_path: Path) -> None:
     before = contents(str(tmp_path / "ws"))
     for index in range(5):
         paint(photos / "coast" / f"new{index}.jpg", "sea", 500 + index)
-    assert made(one) == {"ingest": 1, "featurize": 1, "vote": 1, "label": 1, "evaluate": 1}
+    assert made(one) == dict.fromkeys(STAGES, 1)
     after = contents(str(tmp_path / "ws"))
     kept = [path for path in before if path.startswith(("images/", "features/"))]
     assert kept
@@ -124,7 +129,7 @@ def test_every_image_ends_in_one_state_and_errors_can_be_taken_up_again(
     names = tables.extractors["color"].table(tables.location).names()
     assert sorted(n for n in names if ".1." in n) == [n for n in names if n.count(".") == 2]
     assert len(names) == 8
-    assert made(one) == dict.fromkeys(("ingest", "featurize", "vote", "label", "evaluate"), 0)
+    assert made(one) == dict.fromkeys(STAGES, 0)
 
 
 def test_too_many_errors_stop_the_job_before_anything_of_the_shard_is_kept(
@@ -273,7 +278,7 @@ def test_the_whole_story_with_networks_in_one_job_each(
         training=training,
     )
     assert made(one)["predict"] == 1
-    report = list(pipeline.run(one))[-1].report
+    report = list(pipeline.run(one))[-2].report
     assert set(report) >= {"label", "majority_label", "original", "soft", "labeling_functions"}
     assert report["original"]["test"]["num_images"] == 12
     assert {row.missing for row in pipeline.status(one)} == {0}
@@ -395,6 +400,58 @@ def test_patterns_read_a_column_of_the_images(scenes: Path, tmp_path: Path) -> N
             pipeline.vote(wrong)
 
 
+def test_the_page_shows_what_was_run(photos: Path, networks: Networks, tmp_path: Path) -> None:
+    (photos / "coast" / "broken.jpg").write_bytes(b"no image")
+    functions = tiny_config(photos)["labeling_functions"]
+    functions[2] = like(photos, present_above={"quantile": 0.75})
+    one = project(tmp_path, photos, features=with_clip(networks), labeling_functions=functions)
+    made(one)
+    page = Path(one.workspace, Tables(one).report).read_text()
+    for text in ("Labeling functions", "mean", "like", "not_an_image", "coast/broken.jpg"):
+        assert text in page
+    assert page.count("Most confident") == 2
+    assert page.count('<svg class="chart"') == 5  # two of pairs, a score, confidence, a curve
+    assert "featurize" in page
+    assert made(one)["report"] == 0
+
+
+def test_an_image_is_explained(scenes: Path, networks: Networks, tmp_path: Path) -> None:
+    functions = tiny_config(scenes)["labeling_functions"]
+    functions[2] = like(scenes, present_above=0.9)
+    one = project(tmp_path, scenes, features=with_clip(networks), labeling_functions=functions)
+    made(one)
+    found = pipeline.explain(one, "coast/c00.jpg")
+    assert (found["truth"], found["votes"]["like"]) == (
+        "sea",
+        {"vote": "sea", "score": pytest.approx(1.0, abs=0.01), "above": 0.9},
+    )
+    labels = pa.concat_tables(
+        [Tables(one).labels.table.read(work.name) for work in Tables(one).labels.works]
+    )
+    row = labels.column("image_id").to_pylist().index("coast/c00.jpg")
+    probabilities = labels.column("probabilities")[row].as_py()
+    assert list(found["label"]["probabilities"].values()) == pytest.approx(probabilities, abs=1e-4)
+    assert found["features"]["color"]["mean_blue"] > 0
+    assert json.loads(json.dumps(found)) == found
+    with pytest.raises(SourceError, match=r"no image .* 'coast/c0.jpg'; did you mean 'coast/c0"):
+        pipeline.explain(one, "coast/c0.jpg")
+
+
+def test_a_folder_gets_a_project_that_runs(scenes: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(project_for(str(scenes), path.name, S3()))
+    one = load(path)
+    assert one.classes == ["coast", "forest"]
+    assert made(one)["vote"] == 1
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    shutil.copy(scenes / "coast/c00.jpg", flat)
+    path.write_text(project_for(str(flat), path.name, S3()))
+    assert load(path).classes == ["this", "that"]
+    with pytest.raises(SourceError, match="no image found"):
+        project_for(str(tmp_path / "none"), path.name, S3())
+
+
 ONE_CPU = """
 import ray, sys
 from wslabel import pipeline
@@ -416,4 +473,4 @@ def test_a_cluster_of_one_cpu_is_enough(scenes: Path, tmp_path: Path) -> None:
         timeout=400,
         check=False,
     )
-    assert done.stdout.strip().endswith("[8, 8, 1, 1, 1]"), done.stderr
+    assert done.stdout.strip().endswith("[8, 8, 1, 1, 1, 1]"), done.stderr

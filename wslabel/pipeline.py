@@ -38,7 +38,7 @@ from wslabel.steps.label import Label, Summarize
 from wslabel.steps.predict import Predict
 from wslabel.steps.status import TableStatus
 from wslabel.steps.status import status as count_tables
-from wslabel.steps.tables import Derived, Tables, report_name
+from wslabel.steps.tables import Derived, Tables
 from wslabel.steps.train import inputs, network_maker, prediction_works, training_run
 from wslabel.steps.vote import Vote, refuse_unknown_columns
 from wslabel.storage.location import Location
@@ -300,7 +300,7 @@ def report(project: Project) -> Outcome:
     tables = _with_labels(project)
     if not tables.location.exists(tables.evaluation):
         raise WorkLeft(f"{tables.evaluation} is missing; run the stage evaluate first")
-    name = report_name(tables)
+    name = tables.report
     made = 0
     if not tables.location.exists(name):
         page = doors.room("steps.report")

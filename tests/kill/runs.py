@@ -92,7 +92,8 @@ def contents(root: str, s3: S3 | None = None) -> dict[str, object]:
     location = Location(root, s3)
     found: dict[str, object] = {}
     for entry in location.files("", recursive=True):
-        if entry.path.startswith(".staging"):
+        # Logs and pages tell when and how often there was a run, which is what differs.
+        if entry.path.startswith((".staging", "logs/")) or entry.path.endswith(".html"):
             continue
         data = location.read(entry.path).to_pybytes()
         is_table = entry.path.endswith(".parquet")

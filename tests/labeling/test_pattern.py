@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wslabel.labeling.pattern import PatternVoter, of_keywords
@@ -40,6 +40,7 @@ def test_an_image_without_text_abstains() -> None:
     assert found(of_keywords(["x"]), None, None) == [False, False]
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), min_size=1)))
 def test_a_keyword_stands_for_itself_whatever_signs_it_has(words: list[str]) -> None:
     for word in words:

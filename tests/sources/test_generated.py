@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.conftest import S3Server
 from wslabel.settings import S3, Generated
-from wslabel.sources.generated import DRAW, SHARES, SHOWS, jpeg, read, scene
+from wslabel.sources.generated import DRAW, SHARES, SHOWS, TITLES, jpeg, read, scene
 from wslabel.storage.location import Location
 
 
@@ -59,13 +59,12 @@ def test_scenes_come_as_often_as_they_should_and_titles_tell_half_of_them() -> N
     for kind, share in SHARES.items():
         assert counts[kind] / 4000 == pytest.approx(share, abs=0.03)
     assert 0.05 < sum(s.title is None for s in scenes) / 4000 < 0.15
-    seas = [s.title for s in scenes if SHOWS[s.kind] == "sea" and s.title]
-    assert (
-        0.3
-        < sum("forest" in t.lower() or "sea" in t.lower() or "beach" in t.lower() for t in seas)
-        / len(seas)
-        < 0.7
+    titles = [s.title for s in scenes if SHOWS[s.kind] == "sea"]
+    assert sum(title in TITLES["sea"] for title in titles) / len(titles) == pytest.approx(
+        0.5, abs=0.05
     )
+    misled = sum(title in TITLES["jungle"] for title in titles) / len(titles)
+    assert misled == pytest.approx(0.07, abs=0.03)
 
 
 @pytest.mark.parametrize("kind", DRAW)

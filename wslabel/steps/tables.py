@@ -36,12 +36,6 @@ class Derived:
         return [work.name for work in self.works]
 
 
-def report_name(tables: "Tables") -> str:
-    """Name the page of what there is to show: the evaluation, and the stages that led to it."""
-    logs = [entry.path for entry in tables.location.files("logs")]
-    return f"reports/report-{fingerprint(tables.evaluation, logs)}.html"
-
-
 class Tables:
     """The tables of one project."""
 
@@ -171,6 +165,12 @@ class Tables:
             parts += [self.votes.table.folder, self.votes.state, self.labels.table.folder]
         parts += [self.model(variant) for variant in self.variants]
         return f"reports/evaluation-{fingerprint(parts)}.json"
+
+    @property
+    def report(self) -> str:
+        """Name the page that shows what a config says."""
+        identity = self.evaluation.rpartition("-")[2].removesuffix(".json")
+        return f"reports/report-{identity}.html"
 
     @property
     def variants(self) -> list[str]:
