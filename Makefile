@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ONLY ?=
 
-.PHONY: setup check test soak bench bench-gpu lock clean
+.PHONY: setup demo check test soak bench bench-gpu lock clean
 
 setup: .venv/ready
 
@@ -14,6 +14,10 @@ setup: .venv/ready
 	$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode --python $(BIN)/python requirements.lock
 	$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --editable .
 	touch $@
+
+# The whole story on drawn scenes, with nothing to fetch but the packages.
+demo: setup
+	$(BIN)/wslabel run configs/demo.yaml
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -28,7 +28,7 @@ from wslabel.steps.tables import Tables
 
 SMALL, LARGE = 2000, 6000
 FEW = 256
-TURNS_S = {"ceiling": 4.0, "decode": 2.0, "forward": 2.0}
+TURNS_S = {"ceiling": 15.0, "decode": 8.0, "forward": 8.0}
 CORES = os.cpu_count() or 1
 
 

@@ -36,7 +36,7 @@ def measure() -> dict[str, Any]:
         root = Path(name)
         weights = efficientnet(root / "b0.pth")
         paths = sorted(jpegs(root / "few", FEW).iterdir())
-        tutorial = Loop(_apply_for_ever, 1, 8.0, weights, paths)
+        tutorial = Loop(_apply_for_ever, 1, 20.0, weights, paths)
         try:
             seconds = {}
             for count in (SMALL, LARGE):

@@ -2,7 +2,7 @@
 
 Other tenants make a machine's speed change by half within minutes. So the job and the loops run for
 some seconds each, all processes of the others being stopped meanwhile, and what counts is the time
-in which each was running.
+in which each was running. A stop costs a Ray job about half a second, so its turns are long.
 """
 
 import multiprocessing
@@ -77,7 +77,7 @@ def _count(work: Callable[..., None], number: int, count: Any, *args: Any) -> No
     work(number, done, *args)
 
 
-def featurize(config: Path, loops: list[Loop], turn_s: float = 8.0) -> float:
+def featurize(config: Path, loops: list[Loop], turn_s: float = 30.0) -> float:
     """Featurize as `wslabel run` does, in turns with the loops; give the seconds that it ran."""
     arguments = ["run", str(config), "--until", "featurize"]
     job = subprocess.Popen([sys.executable, "-c", COMMAND, *arguments], stdout=sys.stderr)
