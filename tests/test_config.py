@@ -523,6 +523,18 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
         drop("features", "net", "categories"),
         [": features.net: weights from a file need 'categories'"],
     ),
+    "weights for a cnn": (
+        put("training", value={"network": "cnn", "feature": "thumbnail", "weights": "net.pth"}),
+        [": training.weights: a cnn starts from random numbers"],
+    ),
+    "embeddings to be flipped": (
+        put("training", "augment", value={"rotation": 10}),
+        [": training.augment: there are no images to change in embeddings"],
+    ),
+    "a turn of more than half": (
+        put("training", "augment", value={"rotation": 360}),
+        [": training.augment.rotation: ", "less than or equal to 180", "found 360"],
+    ),
     "weights on the web": (
         put("features", "net", "weights", value="https://x.org/net.pth"),
         [": features.net.weights: expected a path or s3://..., found 'https://x.org/net.pth'"],

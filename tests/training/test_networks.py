@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from wslabel.features import network
-from wslabel.settings import Preprocess
+from wslabel.settings import Augmentations, Preprocess
 from wslabel.training.loop import Fitted
 from wslabel.training.networks import (
     BATCH_SIZE,
+    Augment,
+    Cnn,
     LinearHead,
     MakeLinear,
     MakeOnImages,
@@ -102,3 +104,77 @@ def test_a_linear_predictor_takes_stored_embeddings() -> None:
 def test_a_maker_from_a_partial_builds_anew_each_time() -> None:
     make = MakeOnImages(partial(torch.nn.Linear, 2, 2), HOW)
     assert make() is not make()
+
+
+def gradient(count: int) -> torch.Tensor:
+    """Images that differ in every pixel, wider than high."""
+    return torch.arange(count * 3 * 4 * 6).float().view(count, 3, 4, 6)
+
+
+def augmented(images: torch.Tensor, **how: object) -> torch.Tensor:
+    torch.manual_seed(0)
+    return Augment(Augmentations.model_validate(how))(images)
+
+
+def test_without_any_change_images_stay_as_they_are() -> None:
+    images = gradient(4)
+    torch.testing.assert_close(augmented(images, horizontal_flip=False), images)
+
+
+@pytest.mark.parametrize(("key", "axis"), [("horizontal_flip", 3), ("vertical_flip", 2)])
+def test_some_images_are_flipped_and_others_not(key: str, axis: int) -> None:
+    images = gradient(40)
+    found = augmented(images, **{"horizontal_flip": False, key: True})
+    flipped = 0
+    for before, after in zip(images, found, strict=True):
+        is_flipped = torch.allclose(after, before.flip(axis - 1), atol=1e-2)
+        assert is_flipped or torch.allclose(after, before, atol=1e-2)
+        flipped += is_flipped
+    assert 8 < flipped < 32
+
+
+def test_turned_and_zoomed_images_show_nothing_from_outside() -> None:
+    images = torch.full((8, 3, 10, 14), 0.7)
+    torch.testing.assert_close(augmented(images, rotation=180, zoom=0.5), images)
+
+
+def test_a_turned_circle_stays_a_circle_though_images_are_wide() -> None:
+    y, x = torch.meshgrid(torch.arange(40) - 19.5, torch.arange(80) - 39.5, indexing="ij")
+    circle = ((x**2 + y**2) < 15**2).float().expand(6, 3, 40, 80)
+    found = augmented(circle, rotation=90)
+    assert (found - circle).abs().mean() < 0.02
+
+
+def test_every_epoch_changes_images_anew_and_the_same_seed_the_same() -> None:
+    images = torch.rand(8, 3, 12, 12)
+    change = Augment(Augmentations(rotation=30))
+    torch.manual_seed(1)
+    first, second = change(images), change(images)
+    torch.manual_seed(1)
+    assert torch.equal(change(images), first)
+    assert not torch.equal(first, second)
+
+
+def test_only_training_changes_images() -> None:
+    torch.manual_seed(0)
+    whole = OnImages(torch.nn.Identity(), HOW, Augmentations(rotation=90))
+    images = torch.from_numpy(photos(4))
+    plain = OnImages(torch.nn.Identity(), HOW)(images)
+    assert torch.equal(whole.eval()(images), plain)
+    assert not torch.equal(whole.train()(images), plain)
+
+
+def test_the_cnn_learns_and_comes_back() -> None:
+    torch.manual_seed(0)
+    images, targets = photos(16), torch.arange(16) % 2
+    images[targets.numpy() == 1] //= 2
+    make = MakeOnImages(partial(Cnn, 2), HOW, Augmentations(rotation=10, zoom=0.1))
+    module = make()
+    optimizer = torch.optim.Adam(module.parameters(), 1e-2)
+    for _ in range(30):
+        loss = torch.nn.functional.cross_entropy(module(torch.from_numpy(images)), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    found = Predictor(make, kept(module.eval()))(images)
+    assert (found.argmax(axis=1) == targets.numpy()).mean() > 0.9

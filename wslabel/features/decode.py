@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageChops, ImageOps
 
 from wslabel.errors import WslabelError
 
@@ -78,4 +78,7 @@ def _rgb(image: Image.Image) -> np.ndarray:
     if image.mode.startswith("I;16"):
         # Pillow would clip 16 bits at 255; keep their upper half, as OpenCV does.
         image = Image.fromarray((np.asarray(image.convert("I")) >> 8).astype(np.uint8))
+    if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
+        # Only Photoshop stores inverted values, and says so; Pillow takes all for its.
+        image = ImageChops.invert(image)
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))

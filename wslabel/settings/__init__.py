@@ -15,7 +15,7 @@ from wslabel.settings.features import (
     Thumbnail,
 )
 from wslabel.settings.images import Folder, Generated, OpenImages, TableSource
-from wslabel.settings.learning import LabelModel, Training
+from wslabel.settings.learning import Augmentations, LabelModel, Training
 from wslabel.settings.project import Engine, Project
 from wslabel.settings.votes import (
     CategoryVote,
@@ -30,6 +30,7 @@ from wslabel.settings.votes import (
 __all__ = [
     "FEATURE_KINDS",
     "S3",
+    "Augmentations",
     "Categories",
     "CategoryVote",
     "Classifier",

@@ -31,10 +31,23 @@ class LabelModel(Settings):
 Labels = Literal["original", "soft", "hard"]
 
 
+class Augmentations(Settings):
+    """How training images are changed at random, anew in every epoch.
+
+    `rotation` is in degrees to either side; `zoom` enlarges by up to that share, and shrinks by it.
+    """
+
+    horizontal_flip: bool = True
+    vertical_flip: bool = False
+    rotation: float = Field(0.0, ge=0.0, le=180.0)
+    zoom: float = Field(0.0, ge=0.0, lt=1.0)
+
+
 class Training(Settings):
     """A network trained on truth (`original`) and on weak labels (`soft`, `hard`).
 
-    `network: linear` reads the embedding in `feature`; any other reads the thumbnails in it.
+    `network: linear` reads the embedding in `feature`; any other reads the thumbnails in it: `cnn`,
+    three small convolutions trained from nothing, or one of torchvision's or timm's.
     `weights` starts a network from a checkpoint, or from its library's DEFAULT; null starts it from
     random numbers.
     """
@@ -44,6 +57,7 @@ class Training(Settings):
     labels: list[Labels] = ["original", "soft", "hard"]
     weights: str | None = None
     preprocess: Preprocess = Preprocess()
+    augment: Augmentations | None = None
     epochs: int = Field(20, ge=1)
     batch_size: int = Field(64, ge=1)
     learning_rate: float = Field(0.001, gt=0.0)
@@ -63,6 +77,6 @@ class Training(Settings):
     @field_validator("network")
     @classmethod
     def _known_network(cls, value: str) -> str:
-        if value != "linear" and value.partition("/")[0] not in ("torchvision", "timm"):
-            raise refuse(f"expected linear, torchvision/NAME or timm/NAME, found '{value}'")
-        return value
+        if value in ("linear", "cnn") or value.partition("/")[0] in ("torchvision", "timm"):
+            return value
+        raise refuse(f"expected linear, cnn, torchvision/NAME or timm/NAME, found '{value}'")

@@ -132,11 +132,13 @@ class Project(Settings):
         weak = set(training.labels) & {"soft", "hard"} or training.validate_on == "weak"
         if weak and not self.labeling_functions:
             raise refuse("training.labels: soft and hard need labeling_functions")
+        if training.network in ("linear", "cnn") and training.weights is not None:
+            raise refuse(f"training.weights: a {training.network} starts from random numbers")
         if training.network != "linear":
             self._check_feature(where, training.feature, "thumbnail")
             return
-        if training.weights is not None:
-            raise refuse("training.weights: a linear head starts from random numbers")
+        if training.augment is not None:
+            raise refuse("training.augment: there are no images to change in embeddings")
         embedded = {
             name: f
             for name, f in self.features.items()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,12 @@ def maker(training: Training, extractor: Extractor, num_classes: int, s3: S3) ->
             raise WeightsError(f"feature {extractor.name} stores no embedding")
         made: Callable[[], Any] = networks.MakeLinear(extractor.card.embedding_dim, num_classes)
         return made
-    bare = MakeBare(training.network, num_classes, training.weights, s3)
-    on_images: Callable[[], Any] = networks.MakeOnImages(bare, training.preprocess)
+    bare: Callable[[], Any] = MakeBare(training.network, num_classes, training.weights, s3)
+    if training.network == "cnn":
+        bare = partial(networks.Cnn, num_classes)
+    on_images: Callable[[], Any] = networks.MakeOnImages(
+        bare, training.preprocess, training.augment
+    )
     return on_images
 
 

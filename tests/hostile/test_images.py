@@ -1,0 +1,67 @@
+"""Whatever bytes an image has, it ends in one state: read rightly, or a row with a named error."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.conftest import write_config
+from tests.hostile.images import Case, cases
+from wslabel import pipeline
+from wslabel.config import load
+from wslabel.features.decode import Undecodable, decode
+from wslabel.steps.tables import Tables
+from wslabel.storage.table import shard_name
+
+CASES = list(cases())
+MAX_PIXELS = 50_000_000
+
+
+def test_there_are_many_and_no_two_alike() -> None:
+    assert len(CASES) >= 40
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_an_image_is_read_rightly_or_refused_by_name(case: Case) -> None:
+    if case.error is not None:
+        with pytest.raises(Undecodable) as caught:
+            decode(case.data, MAX_PIXELS)
+        assert caught.value.kind == case.error
+        return
+    pixels = decode(case.data, MAX_PIXELS).pixels_HW3
+    assert (pixels.shape[1], pixels.shape[0]) == case.size
+    for color, x in ((case.left, 0.25), (case.right, 0.75)):
+        if color is not None:
+            found = pixels[pixels.shape[0] // 2, int(pixels.shape[1] * x)]
+            assert np.abs(found.astype(int) - color).max() <= 12, (found, color)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_folder_of_them_loses_no_row(tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    for case in CASES:
+        (folder / case.name).write_bytes(case.data)
+    listed = tmp_path / "list.csv"
+    listed.write_text("uri\n" + "\n".join(str(folder / case.name) for case in CASES) + "\n")
+    config = {
+        "workspace": "ws",
+        "classes": ["red", "blue"],
+        "images": {"source": "table", "path": "list.csv", "shard_size": 16},
+        "features": {"color": None, "thumbnail": {"size": 32}},
+        "engine": {"max_error_share": 1.0, "max_pixels": MAX_PIXELS},
+    }
+    project = load(write_config(tmp_path / "p.yaml", config))
+    outcomes = {outcome.stage: outcome for outcome in pipeline.run(project)}
+    expected = Counter(case.error for case in CASES if case.error)
+    assert outcomes["featurize"].errors == dict(expected)
+    assert outcomes["featurize"].num_images == len(CASES)
+    tables = Tables(project)
+    for name in ("color", "thumbnail"):
+        table = tables.extractors[name].table(tables.location)
+        whole = pa.concat_tables(table.read(shard_name(shard)) for shard in tables.shards)
+        errors = dict(zip(*whole.select(["image_id", "error"]).to_pydict().values(), strict=True))
+        assert {Path(k).name: v for k, v in errors.items()} == {c.name: c.error for c in CASES}
