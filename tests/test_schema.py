@@ -83,7 +83,9 @@ def test_a_classifier_stores_what_is_asked_for(top_k: int, dim: int | None) -> N
 
 
 def test_names_of_ours_are_reserved() -> None:
-    assert sorted(schema.RESERVED) == ["error", "image_id", "split", "truth", "uri"]
+    assert sorted(schema.RESERVED) == [
+        *("error", "image_id", "split", "truth", "truth_absent", "uri")
+    ]
     assert schema.TRUTH in schema.RESERVED
 
 
