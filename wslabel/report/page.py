@@ -32,6 +32,7 @@ class Chart:
     title: str
     drawing: str
     note: str = ""
+    is_wide: bool = False
 
     @property
     def svg(self) -> Markup:

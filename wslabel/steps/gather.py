@@ -29,6 +29,9 @@ from wslabel.storage.table import Table, shard_name
 SHOWN = 8
 """Images of each class shown as the most confident, and as the most contested."""
 
+SCORES = -1.0, 2.0
+"""What a cosine, or a lead of one over another, can be."""
+
 EXAMPLES = 3
 """Failed images named for each kind of error."""
 
@@ -129,7 +132,7 @@ class Gather:
                 embeddings_ND = to_array(read.column("embedding"))
                 for voter in mine:
                     scores_N = voter.score(cosines(voter.vectors_PD, embeddings_ND))
-                    one = histogram(scores_N, -1.0, 1.0, SCORE_BINS * 10)
+                    one = histogram(scores_N, *SCORES, SCORE_BINS * 10)
                     found[voter.name] = _plus(found.get(voter.name), one)
         return found
 

@@ -135,10 +135,11 @@ def _pair_charts(tables: Tables, found: Gathered) -> Iterator[Chart]:
     names = [voter.name for voter in tables.court.jury.voters]
     total = max(1, sum(found.images.values()))
     overlaps = charts.heat(found.overlaps_MM / total, names, "overlaps")
-    yield Chart("Overlaps", overlaps, "Share of the images on which both vote.")
+    yield Chart("Overlaps", overlaps, "Share of the images on which both vote.", is_wide=True)
     disagreed_MM = found.conflicts_MM / np.maximum(1, found.overlaps_MM)
     conflicts = charts.heat(disagreed_MM, names, "conflicts")
-    yield Chart("Conflicts", conflicts, "Of the images on which both vote, where they disagree.")
+    note = "Of the images on which both vote, where they disagree."
+    yield Chart("Conflicts", conflicts, note, is_wide=True)
 
 
 def _score_charts(tables: Tables, found: Gathered) -> Iterator[Chart]:
