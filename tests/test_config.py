@@ -599,7 +599,7 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
     ),
     "training a network of no library": (
         put("training", "network", value="resnet"),
-        [": training.network: expected linear, torchvision/NAME or timm/NAME, found 'resnet'"],
+        [": training.network: expected linear, cnn, torchvision/NAME or timm/NAME, found 'resnet'"],
     ),
     "training on weak labels without votes": (
         drop("labeling_functions"),

@@ -140,9 +140,10 @@ def test_turned_and_zoomed_images_show_nothing_from_outside() -> None:
 
 def test_a_turned_circle_stays_a_circle_though_images_are_wide() -> None:
     y, x = torch.meshgrid(torch.arange(40) - 19.5, torch.arange(80) - 39.5, indexing="ij")
-    circle = ((x**2 + y**2) < 15**2).float().expand(6, 3, 40, 80)
+    circle = ((x**2 + y**2) < 8**2).float().expand(6, 3, 40, 80)
     found = augmented(circle, rotation=90)
-    assert (found - circle).abs().mean() < 0.02
+    # Further out a turned image shows what is mirrored in, the circle again.
+    assert (found - circle)[..., 20:60].abs().mean() < 0.02
 
 
 def test_every_epoch_changes_images_anew_and_the_same_seed_the_same() -> None:

@@ -133,7 +133,8 @@ class Project(Settings):
         if weak and not self.labeling_functions:
             raise refuse("training.labels: soft and hard need labeling_functions")
         if training.network in ("linear", "cnn") and training.weights is not None:
-            raise refuse(f"training.weights: a {training.network} starts from random numbers")
+            what = "a linear head" if training.network == "linear" else "a cnn"
+            raise refuse(f"training.weights: {what} starts from random numbers")
         if training.network != "linear":
             self._check_feature(where, training.feature, "thumbnail")
             return
