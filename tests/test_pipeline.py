@@ -442,6 +442,11 @@ def test_a_folder_gets_a_project_that_runs(scenes: Path, tmp_path: Path) -> None
     one = load(path)
     assert one.classes == ["coast", "forest"]
     assert made(one)["vote"] == 1
+    odd = tmp_path / "a: b, {c}"
+    for name in ("yes", "a, b: 'c' #1", "海"):
+        shutil.copytree(scenes / "coast", odd / name)
+    path.write_text(project_for(str(odd), path.name, S3()), encoding="utf-8")
+    assert sorted(load(path).classes) == sorted(["yes", "a, b: 'c' #1", "海"])
     flat = tmp_path / "flat"
     flat.mkdir()
     shutil.copy(scenes / "coast/c00.jpg", flat)

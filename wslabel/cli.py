@@ -103,7 +103,7 @@ def job(stage: Callable[[Project], pipeline.Outcome]) -> None:
     with _plainly():
         if len(sys.argv) != 2:
             raise ConfigError(f"usage: python {sys.argv[0]} CONFIG")
-        show(stage(load(sys.argv[1])), as_json=False)
+        show(pipeline.do(stage, load(sys.argv[1])), as_json=False)
 
 
 @contextmanager

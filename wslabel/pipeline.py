@@ -364,12 +364,17 @@ def run(
             continue
         if stage in (evaluate, report) and not (project.labeling_functions or project.training):
             continue
-        outcome = stage(project, **options.get(stage, {}))
-        if outcome.made and stage is not report:
-            entry = {"stage": outcome.stage, "made": outcome.made, "errors": outcome.errors}
-            entry |= {"num_images": outcome.num_images, "seconds": outcome.seconds}
-            log.note(Location(project.workspace, project.s3), entry)
-        yield outcome
+        yield do(stage, project, **options.get(stage, {}))
+
+
+def do(stage: Callable[..., Outcome], project: Project, **options: Any) -> Outcome:
+    """Do one stage and keep how long it took, if it made anything."""
+    outcome = stage(project, **options)
+    if outcome.made and stage is not report:
+        entry = {"stage": outcome.stage, "made": outcome.made, "errors": outcome.errors}
+        entry |= {"num_images": outcome.num_images, "seconds": outcome.seconds}
+        log.note(Location(project.workspace, project.s3), entry)
+    return outcome
 
 
 def _end(until: str | None) -> int | None:

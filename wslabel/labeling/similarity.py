@@ -133,11 +133,14 @@ class SharedCosines:
 
     def __call__(self, batch: Batch) -> Iterable[Votes]:
         """Vote with all of them, in their order."""
-        vectors_PD = np.concatenate([voter.vectors_PD for voter in self.voters])
-        cosines_PN = cosines(vectors_PD, batch[f"{self.voters[0].feature}.embedding"])
-        ends = np.cumsum([len(voter.vectors_PD) for voter in self.voters])
-        rows = np.split(cosines_PN, ends[:-1])
+        rows = self.cosines(batch[f"{self.voters[0].feature}.embedding"])
         return [voter.vote(own) for voter, own in zip(self.voters, rows, strict=True)]
+
+    def cosines(self, embeddings_ND: np.ndarray) -> list[np.ndarray]:
+        """Give each of them the cosines to its own prompts."""
+        vectors_PD = np.concatenate([voter.vectors_PD for voter in self.voters])
+        ends = np.cumsum([len(voter.vectors_PD) for voter in self.voters])
+        return np.split(cosines(vectors_PD, embeddings_ND), ends[:-1])
 
 
 def cosines(vectors_PD: np.ndarray, embeddings_ND: np.ndarray) -> np.ndarray:

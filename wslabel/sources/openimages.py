@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
@@ -17,6 +16,7 @@ import pyarrow.csv as pacsv
 from wslabel.errors import SourceError, nearest
 from wslabel.schema import TRUTH_ABSENT
 from wslabel.settings import S3, OpenImages
+from wslabel.sources.drawing import order
 from wslabel.sources.fetch import open_stream
 from wslabel.sources.listing import LISTING, check
 
@@ -167,9 +167,7 @@ def _capped(listing: pa.Table, settings: OpenImages) -> pa.Table:
     """Keep at most so many images of a class: a sample by seed, whatever the files' order."""
     if settings.max_per_class is None:
         return listing
-    ids = listing.column("image_id").to_numpy()
-    key = f"{settings.seed:016d}"[-16:]
-    ranks = np.argsort(pd.util.hash_array(ids, hash_key=key), kind="stable")
+    ranks = order(listing.column("image_id").to_pylist(), settings.seed)
     truth = listing.column("truth").to_numpy()[ranks]
     kept = np.concatenate(
         [ranks[truth == name][: settings.max_per_class] for name in settings.classes]

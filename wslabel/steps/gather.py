@@ -9,7 +9,7 @@ import numpy as np
 from wslabel import schema
 from wslabel.columns import to_array
 from wslabel.engine.work import Receipt
-from wslabel.labeling.similarity import CosineVoter, cosines
+from wslabel.labeling.similarity import CosineVoter, SharedCosines
 from wslabel.report.statistics import (
     CONFIDENCE_BINS,
     SCORE_BINS,
@@ -109,51 +109,45 @@ class Gather:
         images = read_images(self.workspace, item.shards, ["image_id", "split", schema.TRUTH])
         truth_N = class_ids(images.column(schema.TRUTH), self.classes)
         split_N = images.column("split").to_numpy()
+        probabilities = {v: self._probabilities(p) for v, p in item.predictions.items()}
+        if item.labels is not None:
+            probabilities["label model"] = self._probabilities(item.labels)
+        test_N = np.where(split_N == "test", truth_N, schema.ABSTAIN)
         found = Gathered(
             scores=self._scores(item.shards),
-            calibration=self._calibrations(item, truth_N, split_N),
+            calibration={n: calibrate(probs_NK, test_N) for n, probs_NK in probabilities.items()},
             images=_counts(split_N, images.column(schema.TRUTH).to_numpy()),
         )
         if item.votes is not None and item.labels is not None:
-            found += self._labels(item, images.column("image_id").to_numpy(), truth_N)
+            ids_N = images.column("image_id").to_numpy()
+            found += self._labels(item, ids_N, truth_N, probabilities["label model"])
         return Receipt(item.key, len(truth_N), result=found)
 
     def _read(self, path: str, columns: Sequence[str] | None = None) -> Any:
         folder, _, name = path.rpartition("/")
         return Table(self.workspace, folder).read(name, columns)
 
+    def _probabilities(self, path: str) -> np.ndarray:
+        return to_array(self._read(path, ["probabilities"]).column(0))
+
     def _scores(self, shards: Sequence[int]) -> dict[str, Histogram]:
         found: dict[str, Histogram] = {}
         for feature in dict.fromkeys(voter.feature for voter in self.voters):
             table, known = Table(self.workspace, self.folders[feature]), self.generations[feature]
-            mine = [voter for voter in self.voters if voter.feature == feature]
+            shared = SharedCosines(tuple(v for v in self.voters if v.feature == feature))
             for shard in shards:
                 read = table.read(shard_name(shard, known[shard]), ["embedding"])
-                embeddings_ND = to_array(read.column("embedding"))
-                for voter in mine:
-                    scores_N = voter.score(cosines(voter.vectors_PD, embeddings_ND))
-                    one = histogram(scores_N, *SCORES, SCORE_BINS * 10)
+                rows = shared.cosines(to_array(read.column("embedding")))
+                for voter, own in zip(shared.voters, rows, strict=True):
+                    one = histogram(voter.score(own), *SCORES, SCORE_BINS * 10)
                     found[voter.name] = _plus(found.get(voter.name), one)
         return found
 
-    def _calibrations(
-        self, item: Files, truth_N: np.ndarray, split_N: np.ndarray
-    ) -> dict[str, Calibration]:
-        test_N = np.where(split_N == "test", truth_N, schema.ABSTAIN)
-        found = {}
-        if item.labels is not None:
-            probs_NK = to_array(self._read(item.labels, ["probabilities"]).column(0))
-            found["label model"] = calibrate(probs_NK, test_N)
-        for variant, path in item.predictions.items():
-            probs_NK = to_array(self._read(path, ["probabilities"]).column(0))
-            found[variant] = calibrate(probs_NK, test_N)
-        return found
-
-    def _labels(self, item: Files, ids_N: np.ndarray, truth_N: np.ndarray) -> Gathered:
+    def _labels(
+        self, item: Files, ids_N: np.ndarray, truth_N: np.ndarray, probs_NK: np.ndarray
+    ) -> Gathered:
         assert item.votes is not None
-        assert item.labels is not None
         votes_NM = votes_matrix(self._read(item.votes))
-        probs_NK = to_array(self._read(item.labels, ["probabilities"]).column(0))
         confidence_N = probs_NK.max(axis=1)
         label_N = np.where(np.isnan(confidence_N), schema.ABSTAIN, probs_NK.argmax(axis=1))
         highest_N = votes_NM.max(axis=1)

@@ -1,5 +1,6 @@
 """A commented project file for a folder of images, as a place to start from."""
 
+import json
 from collections import Counter
 from pathlib import PurePosixPath
 
@@ -66,8 +67,8 @@ def project_for(folder: str, file: str, s3: S3) -> str:
     counts = Counter(str(path.parent) for path in images if str(path.parent) != ".")
     names = sorted(name for name, _ in counts.most_common(10))
     has_truth = len(names) > 1
-    classes = [_class(name) for name in names] if has_truth else ["this", "that"]
-    own = ", ".join(f"{c}: {n}" for c, n in zip(classes, names, strict=False))
+    classes = [json.dumps(n, ensure_ascii=False) for n in names] if has_truth else ["this", "that"]
+    own = ", ".join(f"{name}: {name}" for name in classes)
     note = "Found as folders." if has_truth else "Name what you are looking for."
     return TEMPLATE.format(
         where=folder,
@@ -76,12 +77,8 @@ def project_for(folder: str, file: str, s3: S3) -> str:
         workspace=f"workspaces/{PurePosixPath(file).stem}",
         classes=", ".join(classes),
         classes_note=note,
-        path=folder,
+        path=json.dumps(folder, ensure_ascii=False),
         truth=f"  classes: {{{own}}}      # truth, to measure by\n" if has_truth else "",
         first=classes[0],
         second=classes[1],
     )
-
-
-def _class(name: str) -> str:
-    return "".join(c if c.isalnum() else "_" for c in name).strip("_") or "other"

@@ -192,7 +192,7 @@ def _best_function(evaluation: Mapping[str, Any]) -> str | None:
     truths = max(1, evaluation["num_truths"])
     best = max(judged, key=lambda row: row["correct"])
     share = best["correct"] / truths
-    return f"{best['name']} is right on {share:.4f} of the images with truth, none counted as wrong"
+    return f"{best['name']}, right on {share:.4f} of the images with truth (abstentions are wrong)"
 
 
 def _networks(evaluation: Mapping[str, Any], found: Gathered) -> Section:
