@@ -322,7 +322,13 @@ def test_similarity_to_an_example_by_quantile_is_frozen_until_told(
     functions = tiny_config(photos)["labeling_functions"]
     functions[2] = like(photos, present_above={"quantile": 0.75}, absent_below={"quantile": 0.25})
     one = project(tmp_path, photos, features=with_clip(networks), labeling_functions=functions)
+    made(one, until="featurize")
+    before = Tables(one).location.files("constants")
+    folders = {row.table: row.folder for row in pipeline.status(one)}
+    assert folders["votes"] == folders["labels"] == "(not made yet)"
+    assert Tables(one).location.files("constants") == before
     assert made(one, until="vote")["vote"] == 1
+    assert pipeline.status(one)[3].rows == 60
     cosines, votes = cosines_to_example(one), votes_of(one, "like")
     above, below = np.quantile(cosines, [0.75, 0.25])
     clear = (np.abs(cosines - above) > 1e-3) & (np.abs(cosines - below) > 1e-3)

@@ -6,6 +6,7 @@ Relative paths in a project file are relative to the folder of that file.
 import hashlib
 import importlib.util
 import json
+import re
 from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,10 @@ def _plain(value: object) -> object:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+_ON_HUB = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+"""A data set, or a user and a data set."""
 
 
 def is_remote(uri: str) -> bool:
@@ -189,11 +194,19 @@ def _resolve(file: Path, project: Project) -> Project:
 
 
 def _resolve_images(images: Any, place: Any, existing: Any) -> Any:
-    if images.source == "generated":
-        return images.model_copy(update={"path": place("images.path", images.path)})
-    if images.source != "openimages":
-        return images.model_copy(update={"path": existing("images.path", images.path)})
+    if images.source == "openimages":
+        return _resolve_openimages(images, place, existing)
+    if images.source == "huggingface":
+        # What could be a name on the hub, and is no folder beside the project file, is one.
+        path = place("images.dataset", images.dataset)
+        if _ON_HUB.fullmatch(images.dataset) and not Path(path).exists():
+            return images
+        return images.model_copy(update={"dataset": existing("images.dataset", images.dataset)})
+    find = place if images.source == "generated" else existing
+    return images.model_copy(update={"path": find("images.path", images.path)})
 
+
+def _resolve_openimages(images: Any, place: Any, existing: Any) -> Any:
     def file(key: str, uri: str) -> str:
         return uri if is_remote(uri) else existing(f"images.{key}", uri)
 

@@ -7,7 +7,14 @@ import sys
 
 import torch
 
-NAMES = ("featurize_efficiency", "featurize_vs_tutorial", "vote_rate", "peak_memory_growth")
+NAMES = (
+    "featurize_efficiency",
+    "featurize_vs_tutorial",
+    "vote_rate",
+    "peak_memory_growth",
+    "ingest_rate",
+    "report_seconds",
+)
 
 
 def main() -> None:

@@ -1,48 +1,29 @@
 """Images/s per core of the vote job: a million images, Parquet to Parquet.
 
-Features as a run stores them: a 512-dimensional CLIP embedding, the top five categories, colors;
-ten labeling functions: two by color, one by category, seven by similarity. The vectors of prompts
-and words are constants of the workspace, made before; the start of the workers counts.
+The vectors of prompts and words are constants of the workspace, made before; the start of the
+workers counts.
 """
 
-import json
-import os
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import open_clip
-import pyarrow as pa
-import torch
-import yaml
-
-from tests.benchmarks.data import efficientnet
-from tests.word_vectors import FOREST, SEA, two_topics
-from wslabel import pipeline, schema
-from wslabel.columns import to_column
-from wslabel.config import load
+from tests.benchmarks.million import NUM_IMAGES, SHARD, fill, project
+from wslabel import pipeline
 from wslabel.engine.cluster import Resources, connect
 from wslabel.engine.plan import plan
 from wslabel.engine.tasks import run_tasks
 from wslabel.settings import Project
 from wslabel.steps.tables import Tables
 from wslabel.steps.vote import Vote
-from wslabel.storage.table import GROUP_SIZE, serialize, shard_name
-
-NUM_IMAGES, SHARD = 1_000_000, 512
-CLIP = {
-    "embed_dim": 512,
-    "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
-    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 1, "layers": 1},
-}
+from wslabel.storage.table import GROUP_SIZE
 
 
 def measure() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
-        made = _project(Path(name))
-        _fill(made)
+        made = project(Path(name))
+        fill(made)
         assert not Tables(made).lacking()
         start = time.perf_counter()
         assert Tables(made).court.jury.voters  # embeds prompts and words
@@ -74,117 +55,3 @@ def _marginal(made: Project, resources: Resources) -> float:
     ends = [time.perf_counter() for _ in run_tasks(step, works, pools)]
     num_images = (len(works) - pools.actors) * GROUP_SIZE * SHARD
     return num_images / (ends[-1] - ends[pools.actors - 1]) / resources.cpus
-
-
-def _project(root: Path) -> Project:
-    torch.manual_seed(0)
-    (root / "c512.json").write_text(json.dumps(CLIP))
-    open_clip.add_model_config(root / "c512.json")
-    torch.save(open_clip.create_model("c512").state_dict(), root / "c512.pt")
-    two_topics(root / "words.bin")
-    categories = [*SEA, *FOREST]
-    config = {
-        "workspace": "ws",
-        "classes": ["jungle", "sea"],
-        "images": {"source": "folder", "path": str(root), "shard_size": SHARD},
-        "features": {
-            "color": None,
-            "net": {
-                "kind": "classifier",
-                "weights": str(efficientnet(root / "b0.pth")),
-                "categories": [categories[i % len(categories)] for i in range(1000)],
-                "preprocess": {},
-                "precision": "float32",
-            },
-            "clip": {
-                "kind": "clip",
-                "model": str(root / "c512.json"),
-                "weights": str(root / "c512.pt"),
-                "precision": "float32",
-            },
-        },
-        "labeling_functions": _functions(),
-    }
-    (root / "p.yaml").write_text(yaml.safe_dump(config))
-    return load(root / "p.yaml")
-
-
-def _functions() -> list[dict[str, Any]]:
-    colors = {"blue": "sea", "green": "jungle"}
-    words = {"sea": ["sea", "boat"], "jungle": ["forest", "jungle"]}
-    found: list[dict[str, Any]] = [
-        {"name": "mean", "kind": "color", "statistic": "mean", "votes": colors},
-        {"name": "pixel", "kind": "color", "statistic": "pixel", "votes": colors},
-        {
-            "name": "words",
-            "kind": "category",
-            "feature": "net",
-            "word_vectors": "words.bin",
-            "words": words,
-        },
-    ]
-    prompts = [
-        ("the sea", "a forest"),
-        ("a beach", "a jungle"),
-        ("blue water", "green trees"),
-        ("a boat", "a path"),
-    ]
-    for number, (sea, jungle) in enumerate(prompts):
-        pair = {"sea": f"a photo of {sea}", "jungle": f"a photo of {jungle}"}
-        found.append(
-            {
-                "name": f"pair{number}",
-                "kind": "similarity",
-                "feature": "clip",
-                "prompts": pair,
-                "margin": 0.01,
-            }
-        )
-    for number, text in enumerate(("waves", "leaves", "sand")):
-        found.append(
-            {
-                "name": f"one{number}",
-                "kind": "similarity",
-                "feature": "clip",
-                "text": text,
-                "class": "sea",
-                "present_above": 0.05,
-            }
-        )
-    return found
-
-
-def _fill(made: Project) -> None:
-    """Write the tables of a million images; all shards are alike, which voting does not notice."""
-    rng = np.random.default_rng(0)
-    tables = Tables(made)
-    ids = pa.array([f"train/{i:016x}.jpg" for i in rng.integers(0, 2**62, SHARD)])
-    columns: dict[str, np.ndarray] = {
-        f"mean_{c}": rng.uniform(0, 255, SHARD) for c in ("red", "green", "blue")
-    }
-    columns |= {f"pixels_{c}": rng.integers(0, 10**6, SHARD) for c in ("red", "green", "blue")}
-    columns["category_ids"] = rng.integers(0, 1000, (SHARD, 5)).astype(np.int16)
-    columns["category_probabilities"] = rng.uniform(0, 1, (SHARD, 5)).astype(np.float32)
-    vectors = rng.normal(0, 1, (SHARD, 512))
-    columns["embedding"] = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(
-        np.float16
-    )
-    rows = np.arange(SHARD)
-    files = {}
-    for extractor in tables.extractors.values():
-        arrays = [to_column(columns[f.name], rows, SHARD, f) for f in extractor.columns]
-        fields = schema.feature_table(extractor.columns)
-        table = pa.Table.from_arrays([ids, *arrays, pa.nulls(SHARD, pa.string())], schema=fields)
-        files[extractor.folder] = serialize([table], plain=True)
-    text = pa.array(["x"] * SHARD)
-    images = pa.Table.from_arrays(
-        [ids, text, pa.array(["train"] * SHARD), text], schema=schema.IMAGES
-    )
-    files["images"] = serialize([images], plain=False)
-    for folder, data in files.items():
-        place = Path(made.workspace, folder)
-        place.mkdir(parents=True, exist_ok=True)
-        for shard in range(-(-NUM_IMAGES // SHARD)):
-            with open(place / shard_name(shard), "wb", buffering=0) as stream:
-                stream.write(data)
-    os.sync()

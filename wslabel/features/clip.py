@@ -96,10 +96,11 @@ def describe(settings: Clip, weights: Path) -> Card:
 def prompt_vectors(settings: Clip, weights: Path, texts: Sequence[str]) -> np.ndarray:
     """Embed prompts with the text tower; L2-normalized float32 [num_texts, dim]."""
     model = _create(settings, weights)
-    tokens = open_clip.get_tokenizer(_name(settings))(list(texts))
+    tokenizer = open_clip.get_tokenizer(_name(settings))
+    # Each alone: the last bits of a vector depend on what else is in its batch.
     with torch.inference_mode():
-        vectors = model.encode_text(tokens, normalize=True)
-    return np.asarray(vectors.float().cpu().numpy())
+        vectors = [model.encode_text(tokenizer([text]), normalize=True) for text in texts]
+    return np.asarray(torch.cat(vectors).float().cpu().numpy())
 
 
 class _ImageTower(torch.nn.Module):

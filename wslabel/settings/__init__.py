@@ -14,7 +14,14 @@ from wslabel.settings.features import (
     Preprocess,
     Thumbnail,
 )
-from wslabel.settings.images import Folder, Generated, OpenImages, TableSource
+from wslabel.settings.images import (
+    Folder,
+    Generated,
+    HuggingFace,
+    OpenImages,
+    TableSource,
+    WebDataset,
+)
 from wslabel.settings.learning import Augmentations, LabelModel, Training
 from wslabel.settings.project import Engine, Project
 from wslabel.settings.votes import (
@@ -40,6 +47,7 @@ __all__ = [
     "Engine",
     "Folder",
     "Generated",
+    "HuggingFace",
     "LabelModel",
     "OpenImages",
     "PatternVote",
@@ -52,4 +60,5 @@ __all__ = [
     "Threshold",
     "Thumbnail",
     "Training",
+    "WebDataset",
 ]

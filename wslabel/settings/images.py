@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from wslabel.schema import RESERVED
 from wslabel.settings.base import S3, Fraction, Settings, refuse
 
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff")
 OpenImagesSplit = Literal["train", "validation", "test"]
 
 
@@ -43,7 +44,7 @@ class Folder(Source):
     path: str
     classes: dict[str, str | list[str]] | None = None
     other_folders: Literal["skip", "keep"] = "skip"
-    extensions: list[str] = [".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"]
+    extensions: list[str] = list(EXTENSIONS)
 
 
 class TableSource(Source):
@@ -57,6 +58,54 @@ class TableSource(Source):
     split_column: str | None = None
     metadata: list[str] = []
     classes: dict[str, str | list[str]] | None = None
+
+    @field_validator("metadata")
+    @classmethod
+    def _free_names(cls, value: list[str]) -> list[str]:
+        return free_names(value)
+
+
+class WebDataset(Source):
+    """Tar files in the format of WebDataset, in a folder or one by one; images stay in there.
+
+    `truth` and `metadata` name members by their extension (`cls`, `txt`) or keys of `json`.
+    """
+
+    source: Literal["webdataset"]
+    path: str
+    truth: str | None = None
+    metadata: list[str] = []
+    classes: dict[str, str | list[str]] | None = None
+    extensions: list[str] = list(EXTENSIONS)
+
+    @field_validator("metadata")
+    @classmethod
+    def _free_names(cls, value: list[str]) -> list[str]:
+        return free_names(value)
+
+    def reads(self, extension: str) -> bool:
+        """Tell whether members of an extension may hold a value that is asked for."""
+        names = [name for name in (self.truth, *self.metadata) if name is not None]
+        return bool(names) and extension in (*names, "json")
+
+
+class HuggingFace(Source):
+    """A data set of the Hugging Face library `datasets`: a local folder, or a name on its hub.
+
+    Images that lie in Arrow or Parquet files are packed into tar files of the workspace, once.
+    `splits` maps the data set's splits to ours (or to null, to be drawn).
+    """
+
+    source: Literal["huggingface"]
+    dataset: str
+    subset: str | None = None
+    revision: str | None = None
+    image: str = "image"
+    image_id: str | None = None
+    truth: str | None = None
+    metadata: list[str] = []
+    classes: dict[str, str | list[str]] | None = None
+    splits: dict[str, Literal["train", "val", "test"] | None] = {"train": None}
 
     @field_validator("metadata")
     @classmethod
@@ -139,4 +188,7 @@ def free_names(value: list[str]) -> list[str]:
     return value
 
 
-Images = Annotated[Folder | TableSource | OpenImages | Generated, Field(discriminator="source")]
+Images = Annotated[
+    Folder | TableSource | OpenImages | Generated | WebDataset | HuggingFace,
+    Field(discriminator="source"),
+]

@@ -1,5 +1,6 @@
 """A uri to bytes: from disk, S3, or whatever else fsspec can open."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,26 @@ def _opened(uri: str) -> Any:
         raise _as_os_error(uri, error) from None
 
 
+_PART = re.compile(r"#bytes=(\d+)-(\d+)$")
+
+
+def part_of(uri: str, offset: int, size: int) -> str:
+    """Spell a range of an object, as in an HTTP range: the first byte and the last.
+
+    >>> part_of("s3://bucket/images.tar", 512, 100)
+    's3://bucket/images.tar#bytes=512-611'
+    """
+    return f"{uri}#bytes={offset}-{offset + size - 1}"
+
+
+def _whole_and_part(uri: str) -> tuple[str, int | None, int | None]:
+    """Take a uri apart into the object's, and where its range starts and ends."""
+    found = _PART.search(uri)
+    if found is None:
+        return uri, None, None
+    return uri[: found.start()], int(found[1]), int(found[2]) + 1
+
+
 class Unfetchable(WslabelError):
     """An image that can never be fetched; `kind` is one of schema.ERROR_KINDS."""
 
@@ -56,7 +77,7 @@ class Unfetchable(WslabelError):
 
 
 class Fetcher:
-    """Fetches whole objects; safe to share between threads."""
+    """Fetches objects, or the ranges of them that uris name; safe to share between threads."""
 
     def __init__(self, s3: S3) -> None:
         """Connect when the first S3 uri comes."""
@@ -79,20 +100,29 @@ class Fetcher:
             raise Unfetchable(kind, uri) from None
 
     def _fetch(self, uri: str) -> bytes:
-        if uri.startswith("s3://"):
-            self._reader = self._reader or s3_reader(self._s3)
-            with self._reader.open_input_file(uri.removeprefix("s3://")) as stream:
-                return bytes(stream.read())
-        if "://" in uri:
-            return _from_web(uri)
+        uri, start, end = _whole_and_part(uri)
+        if "://" in uri and not uri.startswith("s3://"):
+            return _from_web(uri, start, end)
         if "\0" in uri:  # the system's calls take no such path
             raise FileNotFoundError(uri)
-        return Path(uri).read_bytes()
+        if uri.startswith("s3://"):
+            self._reader = self._reader or s3_reader(self._s3)
+            opened = self._reader.open_input_file(uri.removeprefix("s3://"))
+        elif start is None:
+            return Path(uri).read_bytes()
+        else:
+            opened = pa.OSFile(uri)
+        with opened as stream:
+            if start is None or end is None:
+                return bytes(stream.read())
+            if end > stream.size():
+                raise FileNotFoundError(f"{uri}: ends before byte {end}")
+            return bytes(stream.read_at(end - start, start))
 
 
-def _from_web(uri: str) -> bytes:
+def _from_web(uri: str, start: int | None, end: int | None) -> bytes:
     try:
-        return bytes(fsspec.open(uri).fs.cat_file(uri))
+        return bytes(fsspec.open(uri).fs.cat_file(uri, start=start, end=end))
     except Exception as error:  # noqa: BLE001 - given another type and raised
         raise _as_os_error(uri, error) from None
 

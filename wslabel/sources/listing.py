@@ -1,6 +1,6 @@
 """What a source lists: one row per image, before shards and splits are drawn."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,6 +30,20 @@ def class_of(names: Mapping[str, str | list[str]]) -> dict[str, str]:
         for name, owns in names.items()
         for own in ([owns] if isinstance(owns, str) else owns)
     }
+
+
+def truths(
+    names: Mapping[str, str | list[str]] | None, own: Iterable[str | None]
+) -> list[str | None]:
+    """Give each image the project's class for the source's own name of it, null where none is.
+
+    >>> truths({"sea": ["coast", "beach"]}, ["beach", "city", None])
+    ['sea', None, None]
+    """
+    if names is None:
+        return list(own)
+    classes = class_of(names)
+    return [None if name is None else classes.get(name) for name in own]
 
 
 def check(listing: pa.Table, where: str) -> pa.Table:

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from wslabel.errors import SourceError, nearest
 from wslabel.settings import S3, TableSource
 from wslabel.sources.fetch import unreadable
-from wslabel.sources.listing import LISTING, check, class_of
+from wslabel.sources.listing import LISTING, check, truths
 from wslabel.storage.location import Location
 
 
@@ -34,7 +34,7 @@ def read(settings: TableSource, s3: S3) -> pa.Table:
     absolute = pa.array([_absolute(uri, folder) for uri in uris.to_pylist()], pa.string())
     _refuse_schemes(absolute, where)
     ids = column(settings.image_id) if settings.image_id else uris
-    truth = _truth(settings, column(settings.truth))
+    truth = pa.array(truths(settings.classes, column(settings.truth).to_pylist()), pa.string())
     listing = pa.table([ids, absolute, column(settings.split_column), truth], schema=LISTING)
     for name in settings.metadata:
         column(name)
@@ -79,10 +79,3 @@ def _refuse_schemes(uris: pa.Array, where: str) -> None:
         if reason := unreadable(scheme):
             row = pc.index(schemes, scheme).as_py()
             raise SourceError(f"{where}: uri '{uris[row]}' in row {row} (from 0): {reason}")
-
-
-def _truth(settings: TableSource, own: pa.ChunkedArray) -> pa.Array:
-    if settings.classes is None:
-        return own.combine_chunks()
-    classes = class_of(settings.classes)
-    return pa.array([classes.get(name) for name in own.to_pylist()], pa.string())

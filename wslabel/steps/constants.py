@@ -8,11 +8,21 @@ from typing import Any
 from wslabel.storage.location import Location
 
 
+class NotMade(Exception):
+    """A constant is not there, and whoever asks may only read."""
+
+
 @dataclass(frozen=True)
 class Constants:
-    """The constants of a workspace; a name carries the fingerprint of what it depends on."""
+    """The constants of a workspace; a name carries the fingerprint of what it depends on.
+
+    Attributes:
+        location: of the workspace.
+        read_only: whether a constant that is not there raises `NotMade` instead of being made.
+    """
 
     location: Location
+    read_only: bool = False
 
     def get(self, name: str) -> Any:
         """Read a constant, None where there is none yet."""
@@ -24,7 +34,11 @@ class Constants:
     def get_or_make(self, name: str, make: Callable[[], Any]) -> Any:
         """Read a constant, or make and keep it; a second writer takes the first one's."""
         found = self.get(name)
-        return found if found is not None else self.keep(name, make())
+        if found is not None:
+            return found
+        if self.read_only:
+            raise NotMade(name)
+        return self.keep(name, make())
 
     def keep(self, name: str, value: Any) -> Any:
         """Keep a constant and give what is kept: the first writer's."""

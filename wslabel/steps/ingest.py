@@ -1,16 +1,30 @@
 """New images of a source to new shards of the manifest."""
 
+import importlib.util
 import json
 from collections import Counter
+from dataclasses import asdict
+from functools import partial
+from typing import Any
 
 import pyarrow as pa
 
 from wslabel.config import fingerprint
 from wslabel.engine.progress import tell
-from wslabel.errors import ConfigError
-from wslabel.settings import Project
-from wslabel.sources import drawing, folder, generated, openimages, table
+from wslabel.errors import ConfigError, SourceError
+from wslabel.settings import (
+    Folder,
+    Generated,
+    HuggingFace,
+    OpenImages,
+    Project,
+    TableSource,
+    WebDataset,
+)
+from wslabel.sources import drawing, folder, generated, openimages, table, webdataset
+from wslabel.steps import doors
 from wslabel.steps.tables import Tables
+from wslabel.storage.location import Entry, Location
 from wslabel.storage.table import shard_name
 
 DRAWING = b"wslabel.drawing"
@@ -18,7 +32,7 @@ DRAWING = b"wslabel.drawing"
 
 
 WHERE = {
-    *("path", "s3", "extensions", "count", "max_per_class", "images"),
+    *("path", "dataset", "s3", "extensions", "count", "max_per_class", "images"),
     *("labels", "class_descriptions", "trainable_classes", "image_metadata"),
 }
 """Settings that say where images are or how many: they may change, the others decide the draw."""
@@ -27,26 +41,45 @@ WHERE = {
 def list_source(project: Project) -> pa.Table:
     """List the images of a project's source."""
     settings, s3 = project.images, project.images.s3 or project.s3
-    if settings.source == "openimages":
-        return openimages.read(settings, s3, tell)
-    if settings.source == "generated":
-        return generated.read(settings, s3)
-    return folder.read(settings, s3) if settings.source == "folder" else table.read(settings, s3)
+    if isinstance(settings, HuggingFace):
+        if importlib.util.find_spec("datasets") is None:
+            raise SourceError("images.source: huggingface needs: pip install wslabel[huggingface]")
+        source = doors.room("sources.huggingface")
+        return source.read(settings, Location(project.workspace, project.s3))
+    readers: dict[type, Any] = {
+        Folder: folder.read,
+        TableSource: table.read,
+        Generated: generated.read,
+        WebDataset: webdataset.read,
+        OpenImages: partial(openimages.read, tell=tell),
+    }
+    return readers[type(settings)](settings, s3)
 
 
 def is_listed(tables: Tables) -> bool:
-    """Tell whether a source that never changes was ingested whole with just these settings."""
-    return tables.constants.get(_listed(tables.project)) is not None
+    """Tell whether a source that is costly to list was ingested whole and is as it was."""
+    name = _listed(tables.project)
+    return name is not None and tables.constants.get(name) is not None
 
 
 def note_listed(tables: Tables) -> None:
-    """Remember that a source that never changes was ingested whole."""
-    if tables.project.images.source == "openimages":
-        tables.constants.keep(_listed(tables.project), {"num_shards": len(tables.shards)})
+    """Remember that a source that is costly to list was ingested whole."""
+    name = _listed(tables.project)
+    if name is not None:
+        tables.constants.keep(name, {"num_shards": len(tables.shards)})
 
 
-def _listed(project: Project) -> str:
-    return f"listed-{fingerprint(project.images)}"
+def _listed(project: Project) -> str | None:
+    """Name the settings and state of a source that is costly to list, None of others."""
+    settings = project.images
+    state: list[Entry] = []
+    if isinstance(settings, WebDataset):
+        state = webdataset.tars(settings, settings.s3 or project.s3)[1]
+    elif isinstance(settings, HuggingFace) and settings.dataset.startswith("/"):
+        state = Location(settings.dataset).files("", recursive=True)
+    elif not isinstance(settings, OpenImages | HuggingFace):
+        return None
+    return f"listed-{fingerprint(settings, [asdict(entry) for entry in state])}"
 
 
 def refuse_redrawing(tables: Tables) -> None:

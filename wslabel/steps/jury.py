@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -197,17 +198,22 @@ class _Maker:
         return voter, [settings.column, pattern, present]
 
     def _vectors(self, extractor: Extractor, texts: Sequence[str]) -> list[list[float]]:
-        """Look prompts up one by one, and embed those that are new together."""
-        names = [f"prompt-{fingerprint(extractor.identity, text)}" for text in texts]
-        new = [(n, t) for n, t in zip(names, texts, strict=True) if self.constants.get(n) is None]
-        if new:
+        """Look prompts up one by one; the model is loaded once, for those that are new."""
+        names = {text: f"prompt-{fingerprint(extractor.identity, text)}" for text in texts}
+
+        @cache
+        def embedded() -> dict[str, list[float]]:
+            new = [text for text, name in names.items() if self.constants.get(name) is None]
             settings = extractor.settings
             weights = locate(settings, self.project.s3)
-            door = doors.feature(settings.kind)
-            for name, text in new:
-                vector = door.prompt_vectors(settings, weights, [text])[0].tolist()
-                self.constants.keep(name, {"text": text, "vector": vector})
-        return [self.constants.get(name)["vector"] for name in names]
+            vectors = doors.feature(settings.kind).prompt_vectors(settings, weights, new)
+            return dict(zip(new, vectors.tolist(), strict=True))
+
+        def make(text: str) -> dict[str, Any]:
+            return {"text": text, "vector": embedded()[text]}
+
+        find = self.constants.get_or_make
+        return [find(names[text], partial(make, text))["vector"] for text in texts]
 
     def _python(self, settings: PythonVote) -> tuple[Voter, object]:
         function, module, source = python.load(settings.name, settings.function)

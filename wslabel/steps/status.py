@@ -1,14 +1,20 @@
 """What a workspace holds of a project, counted from its files alone."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pyarrow.compute as pc
 
 from wslabel.settings import Project
+from wslabel.steps.constants import NotMade
 from wslabel.steps.tables import Derived, Tables
 from wslabel.storage.table import Table, error_count, shard_name
+
+NO_NAME = "(not made yet)"
+"""Stands for the folder of a table whose name needs what a run has yet to find out."""
 
 
 @dataclass(frozen=True)
@@ -25,25 +31,30 @@ class TableStatus:
 
 def status(project: Project) -> list[TableStatus]:
     """Count the tables that a project names, in the order of the story."""
-    tables = Tables(project)
+    tables = Tables(project, read_only=True)
     files = [shard_name(shard) for shard in tables.shards]
     rows = [TableStatus("images", "images", len(files), 0, _rows(tables.images, files))]
     if not files:
         return rows
-    rows += [_feature(tables, name) for name in tables.extractors]
+    rows += [_feature(tables, name) for name in project.features]
     if any(row.missing for row in rows):
         return rows
+    found: dict[str, Callable[[], Derived]] = {}
     if project.labeling_functions:
-        rows += [_derived("votes", tables.votes), _derived("labels", tables.labels)]
+        found |= {"votes": lambda: tables.votes, "labels": lambda: tables.labels}
     for variant in tables.variants:
-        rows.append(_derived(f"predictions/{variant}", tables.predictions(variant)))
-    return rows
+        found[f"predictions/{variant}"] = partial(tables.predictions, variant)
+    return rows + [_derived(label, derived, len(files)) for label, derived in found.items()]
 
 
 def _feature(tables: Tables, name: str) -> TableStatus:
     label = f"features/{name}"
-    if tables.is_open(name):
-        return TableStatus(label, "(precision not measured yet)", 0, len(tables.shards), 0)
+    try:
+        is_open = tables.is_open(name)
+    except NotMade:
+        is_open = True
+    if is_open:
+        return TableStatus(label, NO_NAME, 0, len(tables.shards), 0)
     table = tables.extractors[name].table(tables.location)
     known = tables.generations[name]
     files = [shard_name(s, known[s]) for s in tables.shards if s in known]
@@ -58,7 +69,11 @@ def _feature(tables: Tables, name: str) -> TableStatus:
     return TableStatus(label, table.folder, len(files), missing, num_rows, dict(errors))
 
 
-def _derived(label: str, derived: Derived) -> TableStatus:
+def _derived(label: str, find: Callable[[], Derived], num_shards: int) -> TableStatus:
+    try:
+        derived = find()
+    except NotMade:
+        return TableStatus(label, NO_NAME, 0, num_shards, 0)
     lacking = {work.name for work in derived.missing}
     files = [work.name for work in derived.works if work.name not in lacking]
     rows = _rows(derived.table, files)

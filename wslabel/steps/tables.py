@@ -39,12 +39,18 @@ class Derived:
 class Tables:
     """The tables of one project."""
 
-    def __init__(self, project: Project, *, refresh: bool = False) -> None:
-        """Open a project's workspace; `refresh` finds thresholds by quantile anew."""
+    def __init__(self, project: Project, *, refresh: bool = False, read_only: bool = False) -> None:
+        """Open a project's workspace.
+
+        Args:
+            project: whose tables they are.
+            refresh: find thresholds by quantile anew.
+            read_only: make no constants; a table whose name needs a missing one is `NotMade`.
+        """
         self.project = project
         self._refresh = refresh
         self.location = Location(project.workspace, project.s3)
-        self.constants = Constants(self.location)
+        self.constants = Constants(self.location, read_only)
 
     @cached_property
     def images(self) -> Table:

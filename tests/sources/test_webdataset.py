@@ -1,0 +1,140 @@
+"""A sample of a tar file is listed with its values, and its image fetched by range."""
+
+import gzip
+import io
+import json
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import S3Server
+from wslabel.errors import SourceError
+from wslabel.settings import S3, WebDataset
+from wslabel.sources.fetch import Fetcher, Unfetchable
+from wslabel.sources.webdataset import read
+from wslabel.storage.location import Location
+
+MEMBERS = {
+    "000.jpg": b"first",
+    "000.cls": b"1\n",
+    "000.txt": "Wellen am Strand, größer".encode(),
+    "000.json": json.dumps({"title": "Waves", "width": 96}).encode(),
+    "deep/001.seg.png": b"a mask",
+    "deep/001.PNG": b"second" * 700,
+    "deep/001.json": json.dumps({"title": None}).encode(),
+    "002.cls": b"0",
+    "003.webp": b"third",
+    "notes": b"no extension",
+}
+
+
+def tarred(members: Mapping[str, bytes], form: int = tarfile.PAX_FORMAT) -> bytes:
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode="w", format=form) as tar:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return sink.getvalue()
+
+
+def listed(root: str, s3: S3 | None = None, **more: Any) -> list[dict[str, Any]]:
+    found = WebDataset.model_validate({"source": "webdataset", "path": root} | more)
+    rows: list[dict[str, Any]] = read(found, s3 or S3()).to_pylist()
+    return rows
+
+
+@pytest.fixture(params=["disk", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
+    if request.param == "disk":
+        return Location(str(tmp_path / "shards"))
+    server: S3Server = request.getfixturevalue("s3_server")
+    return Location(f"s3://{server.bucket}/{uuid4().hex}", S3(endpoint=server.endpoint))
+
+
+def test_samples_are_listed_with_their_values_and_fetched_by_range(place: Location) -> None:
+    place.create("a.tar", tarred(MEMBERS))
+    place.create("more/b.tar", tarred({"000.jpg": b"fourth", "000.cls": b"0"}))
+    place.create("a.idx", b"nothing of ours")
+    classes = {"sea": "1", "jungle": ["0"]}
+    rows = listed(
+        place.root, place.s3, truth="cls", classes=classes, metadata=["txt", "title", "width"]
+    )
+    ids = ["a.tar/000", "a.tar/deep/001", "a.tar/003", "more/b.tar/000"]
+    assert [row["image_id"] for row in rows] == ids
+    assert [row["truth"] for row in rows] == ["sea", None, None, "jungle"]
+    assert [row["title"] for row in rows] == ["Waves", None, None, None]
+    assert rows[0]["txt"] == "Wellen am Strand, größer"
+    assert rows[0]["width"] == "96"
+    fetch = Fetcher(place.s3)
+    assert [fetch(row["uri"]) for row in rows] == [b"first", b"second" * 700, b"third", b"fourth"]
+
+
+def test_one_tar_file_may_be_named_alone(place: Location) -> None:
+    place.create("a.tar", tarred(MEMBERS))
+    place.create("b.tar", tarred(MEMBERS))
+    rows = listed(place.uri("b.tar"), place.s3)
+    assert [row["image_id"] for row in rows] == ["b.tar/000", "b.tar/deep/001", "b.tar/003"]
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_any_image_comes_back_byte_for_byte(
+    tmp_path_factory: pytest.TempPathFactory, form: int, data: st.DataObject
+) -> None:
+    keys = data.draw(st.lists(st.text("abcdefö_", min_size=1, max_size=40), unique=True))
+    images = {key: data.draw(st.binary(max_size=2000).filter(len)) for key in keys}
+    root = tmp_path_factory.mktemp("tar")
+    members = {f"{'d' * 60}/{key}.jpg": image for key, image in images.items()}
+    (root / "x.tar").write_bytes(tarred(members, form))
+    rows = listed(str(root))
+    fetch = Fetcher(S3())
+    assert [fetch(row["uri"]) for row in rows] == list(images.values())
+
+
+def test_links_folders_and_sparse_members_are_no_images(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE):
+            member = tarfile.TarInfo(f"odd{kind.decode()}.jpg")
+            member.type, member.linkname = kind, "../../etc/passwd"
+            tar.addfile(member)
+        member = tarfile.TarInfo("good.jpg")
+        member.size = 4
+        tar.addfile(member, io.BytesIO(b"good"))
+    assert [row["image_id"] for row in listed(str(tmp_path))] == ["x.tar/good"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "more", "says"),
+    [
+        ("x.zip", b"", {}, "no tar file found"),
+        ("x.tar", b"<html>" * 300, {}, "x.tar: this is no whole tar file"),
+        ("x.tar", gzip.compress(tarred(MEMBERS)), {}, "x.tar: this is no whole tar file"),
+        ("x.tar", tarred(MEMBERS)[:2000], {}, "x.tar: this is no whole tar file"),
+        ("x.tar", tarred(MEMBERS), {"truth": "clss"}, "no sample has 'clss'.*did you mean 'cls'"),
+        ("x.tar", tarred({"0.jpg": b"", "0.json": b"{"}), {"truth": "a"}, "is no JSON"),
+        ("x.tar", tarred({"0.jpg": b"", "0.txt": b"\xff"}), {"truth": "txt"}, "x.tar: this is no"),
+        ("x.tar", tarred({"0.jpg": b"1", "1.jpg": b"", "0.png": b"2"}), {}, "more than once"),
+    ],
+)
+def test_what_is_no_data_set_is_refused(
+    tmp_path: Path, name: str, data: bytes, more: dict[str, Any], says: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(SourceError, match=says):
+        listed(str(tmp_path), **more)
+
+
+def test_a_range_beyond_the_end_is_missing(place: Location) -> None:
+    place.create("a.tar", tarred(MEMBERS))
+    fetch = Fetcher(place.s3)
+    for part in ("#bytes=999999-1000000", "#bytes=0-99999999"):
+        with pytest.raises(Unfetchable, match="missing"):
+            fetch(place.uri("a.tar") + part)

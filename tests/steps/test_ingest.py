@@ -1,0 +1,62 @@
+"""What is costly to list is listed once, and again when it has changed."""
+
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+
+from tests.conftest import tiny_config, write_config
+from tests.sources.test_huggingface import image_folder, jpeg
+from tests.sources.test_webdataset import tarred
+from wslabel import pipeline
+from wslabel.config import load
+from wslabel.errors import ConfigError
+from wslabel.settings import Project
+from wslabel.sources import webdataset
+
+
+def project(folder: Path, **images: Any) -> Project:
+    config = tiny_config(folder) | {"images": {"shard_size": 8} | images}
+    return load(write_config(folder / "p.yaml", config))
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+def test_tar_files_are_gone_through_once_and_new_ones_add_their_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    (shards / "a.tar").write_bytes(tarred({f"{i}.jpg": jpeg((i, 9, 9)) for i in range(12)}))
+    one = project(tmp_path, source="webdataset", path="shards")
+    assert pipeline.ingest(one).num_images == 12
+    outcome = pipeline.featurize(one)
+    assert (outcome.num_images, outcome.errors) == (12, {})
+    with monkeypatch.context() as patch:
+        patch.setattr(webdataset, "read", lambda *_: pytest.fail("the tar files were read again"))
+        assert pipeline.ingest(one).made == 0
+    (shards / "b.tar").write_bytes(tarred({f"{i}.jpg": jpeg((9, i, 9)) for i in range(3)}))
+    again = pipeline.ingest(one)
+    assert (again.made, again.total, again.num_images) == (1, 3, 3)
+
+
+def test_a_local_data_set_grows(tmp_path: Path) -> None:
+    root = image_folder(tmp_path / "photos")
+    one = project(tmp_path, source="huggingface", dataset="photos", truth="label")
+    assert pipeline.ingest(one).num_images == 6
+    assert pipeline.ingest(one).num_images == 0
+    (root / "coast" / "new.jpg").write_bytes(jpeg((1, 2, 3)))
+    assert pipeline.ingest(one).num_images == 1
+
+
+def test_a_name_on_the_hub_is_no_path_and_a_path_must_be_there(tmp_path: Path) -> None:
+    source = {"source": "huggingface"}
+    assert project(tmp_path, **source, dataset="user/data").images.dataset == "user/data"
+    with pytest.raises(ConfigError, match=r"images\.dataset: there is no file '.*photo'"):
+        project(tmp_path, **source, dataset="./photo")
+    with pytest.raises(ConfigError, match="expected a path or s3://"):
+        project(tmp_path, **source, dataset="https://host/data")
