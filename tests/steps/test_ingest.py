@@ -26,6 +26,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
 
 
+@pytest.mark.usefixtures("cluster")
 def test_tar_files_are_gone_through_once_and_new_ones_add_their_images(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
