@@ -124,7 +124,7 @@ def tiny_config(scenes: Path, **sections: Any) -> dict[str, Any]:
             "classes": {"jungle": "forest", "sea": "coast"},
             "shard_size": 8,
         },
-        "features": {"color": None, "thumbnail": {"size": 32}},
+        "features": {"color": None},
         "labeling_functions": [
             {"name": "mean", "kind": "color", "statistic": "mean", "votes": BLUE_GREEN},
             {"name": "pixel", "kind": "color", "statistic": "pixel", "votes": BLUE_GREEN},

@@ -142,7 +142,7 @@ def test_too_many_errors_stop_the_job_before_anything_of_the_shard_is_kept(
         path.write_bytes(b"")
     with pytest.raises(TooManyErrors, match=r"8 of 8 images failed \(not_an_image 8\)"):
         pipeline.featurize(one)
-    assert Tables(one).generations == {"color": {}, "thumbnail": {}}
+    assert Tables(one).generations == {"color": {}}
 
 
 def test_an_image_that_kills_the_decoder_costs_one_row(photos: Path, tmp_path: Path) -> None:
@@ -242,6 +242,7 @@ def test_the_whole_story_with_networks_in_one_job_each(
     config = tiny_config(scenes)
     how = {"resize": 32, "crop": 32}
     features = config["features"] | {
+        "thumbnail": {"size": 32},
         "net": {
             "kind": "classifier",
             "model": "timm/test_efficientnet",
@@ -423,13 +424,20 @@ def test_the_page_shows_what_was_run(photos: Path, networks: Networks, tmp_path:
 def test_an_image_is_explained(scenes: Path, networks: Networks, tmp_path: Path) -> None:
     functions = tiny_config(scenes)["labeling_functions"]
     functions[2] = like(scenes, present_above=0.9)
-    one = project(tmp_path, scenes, features=with_clip(networks), labeling_functions=functions)
+    features = with_clip(networks) | {"thumbnail": {"size": 32}}
+    one = project(tmp_path, scenes, features=features, labeling_functions=functions)
     made(one)
     found = pipeline.explain(one, "coast/c00.jpg")
-    assert (found["truth"], found["votes"]["like"]) == (
-        "sea",
-        {"vote": "sea", "score": pytest.approx(1.0, abs=0.01), "above": 0.9},
+    like_it = found["votes"]["like"]
+    assert (found["truth"], like_it["vote"], like_it["above"]) == ("sea", "sea", 0.9)
+    assert like_it["score"] == pytest.approx(1.0, abs=0.01)
+    # What the votes add makes up the label; this label model takes the classes for equally common.
+    odds = sum(vote.get("evidence", 0.0) for vote in found["votes"].values())
+    assert 1 / (1 + np.exp(-odds)) == pytest.approx(
+        max(found["label"]["probabilities"].values()), abs=1e-3
     )
+    assert found["features"]["clip"]["embedding"] == "16 numbers"
+    assert found["features"]["thumbnail"]["jpeg"].endswith(" bytes")
     labels = pa.concat_tables(
         [Tables(one).labels.table.read(work.name) for work in Tables(one).labels.works]
     )

@@ -20,6 +20,7 @@ from wslabel.config import load
 from wslabel.engine.cluster import disconnect, is_connected
 from wslabel.errors import ConfigError, WorkLeft, WslabelError
 from wslabel.settings import S3, Project
+from wslabel.steps.evaluate import best_function
 from wslabel.steps.init import project_for
 from wslabel.storage.location import is_permanent
 
@@ -55,9 +56,18 @@ def run(
     for outcome in outcomes:
         nothing = nothing and not outcome.made
         show(outcome, as_json=as_json)
-    if nothing and not as_json:
+        if outcome.errors and not as_json:
+            kinds = " ".join(f"--retry {kind}" for kind in sorted(outcome.errors))
+            print(f"to take failed images up again: wslabel run {config} {kinds}")
+    if as_json:
+        return
+    if nothing:
         started = "" if is_connected() else "; Ray was not started"
         print(f"nothing to do: all tables are there{started}")
+    elif until is None:
+        print(f"why an image has its label: wslabel explain {config} IMAGE_ID")
+    else:
+        print(f"next: wslabel run {config}")
 
 
 @app.command()
@@ -70,6 +80,8 @@ def status(config: Config, as_json: AsJson = False) -> None:  # noqa: FBT002 - a
     for row in rows:
         row["errors"] = _counts(row["errors"])
     _print_table("", rows)
+    if any(row["missing"] for row in rows) or not rows[0]["done"]:
+        print(f"next: wslabel run {config}")
 
 
 @app.command()
@@ -89,12 +101,19 @@ def explain(config: Config, image_id: str, as_json: AsJson = False) -> None:  # 
 
 
 @app.command()
-def init(folder: str, output: Path = Path("project.yaml")) -> None:
+def init(
+    folder: Annotated[str, typer.Argument(help="of images; a path or s3://bucket/prefix")],
+    output: Annotated[Path, typer.Option(help="project file to write")] = Path("project.yaml"),
+    as_json: AsJson = False,  # noqa: FBT002 - an option
+) -> None:
     """Write a commented project file for a folder of images, to start from."""
     if output.exists():
         raise ConfigError(f"{output}: there is such a file already; name another: --output")
     place = folder if folder.startswith("s3://") else str(Path(folder).resolve())
     output.write_text(project_for(place, output.name, S3()), encoding="utf-8")
+    if as_json:
+        _print_json([{"project": str(output)}])
+        return
     print(f"wrote {output}; next: wslabel run {output}")
 
 
@@ -112,6 +131,9 @@ def _plainly() -> Iterator[None]:
         yield
     except WslabelError as error:
         print(f"wslabel: {error}", file=sys.stderr)
+        if isinstance(error, WorkLeft):
+            config = next((word for word in sys.argv[1:] if word.endswith((".yaml", ".yml"))), "")
+            print(f"next: wslabel run {config}", file=sys.stderr)
         sys.exit(2 if isinstance(error, ConfigError) else 3 if isinstance(error, WorkLeft) else 1)
     except OSError as error:
         # What storage says of a place that may not be read is a user's matter, not a bug.
@@ -149,6 +171,8 @@ def _show_report(report: dict[str, Any]) -> None:
     ]
     _print_table("Labeling functions", rows)
     _print_table("Labels against truth", list(_qualities(report, ("label", "majority_label"))))
+    if best := best_function(report):
+        print(f"the best labeling function alone: {best}")
     variants = ("original", "soft", "hard")
     _print_table("Networks on the test split", list(_qualities(report, variants)))
     if "page" in report:

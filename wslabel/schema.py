@@ -21,7 +21,7 @@ ERROR_KINDS = {
     "missing": "there is no object at the uri",
     "denied": "the object may not be read",
     "not_an_image": "the bytes are no image that can be decoded",
-    "too_large": "the image has more pixels than features.max_pixels allows",
+    "too_large": "the image has more pixels than engine.max_pixels allows, or 512 MiB and more",
     "crashed": "decoding the image killed its process",
 }
 

@@ -55,7 +55,7 @@ def project(scenes: Path, networks: Networks, workspace: str, **sections: Any) -
         "precision": "float32",
     }
     config = tiny_config(scenes, workspace=workspace, **sections)
-    config["features"]["net"] = net
+    config["features"] |= {"thumbnail": {"size": 32}, "net": net}
     training = {"network": "linear", "feature": "net", "epochs": 3, "batch_size": 16}
     return {"training": training} | config
 

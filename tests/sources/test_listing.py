@@ -21,8 +21,9 @@ class TestCheck:
         good = listing({}, {"image_id": "b", "split": "val", "truth": "sea"})
         assert check(good, "t.csv") is good
 
-    def test_an_empty_listing_is_good(self) -> None:
-        assert check(LISTING.empty_table(), "t.csv").num_rows == 0
+    def test_an_empty_listing_is_refused(self) -> None:
+        with pytest.raises(SourceError, match=r"t\.csv: no image found"):
+            check(LISTING.empty_table(), "t.csv")
 
     def test_metadata_may_be_missing(self) -> None:
         good = listing({}).append_column("year", pa.nulls(1, pa.int64()))
@@ -51,7 +52,7 @@ class TestCheck:
         with pytest.raises(SourceError, match=f"split '{split}' is none of train, val, test"):
             check(wrong, "t.csv")
 
-    @given(st.lists(st.sampled_from("abcdefgh"), max_size=6))
+    @given(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=6))
     def test_ids_pass_if_and_only_if_unique(self, ids: list[str]) -> None:
         given_ = listing(*({"image_id": i} for i in ids))
         if len(set(ids)) == len(ids):

@@ -89,7 +89,9 @@ def test_one_tar_file_may_be_named_alone(place: Location) -> None:
 def test_any_image_comes_back_byte_for_byte(
     tmp_path_factory: pytest.TempPathFactory, form: int, data: st.DataObject
 ) -> None:
-    keys = data.draw(st.lists(st.text("abcdefö_", min_size=1, max_size=40), unique=True))
+    keys = data.draw(
+        st.lists(st.text("abcdefö_", min_size=1, max_size=40), min_size=1, unique=True)
+    )
     images = {key: data.draw(st.binary(max_size=2000).filter(len)) for key in keys}
     root = tmp_path_factory.mktemp("tar")
     members = {f"{'d' * 60}/{key}.jpg": image for key, image in images.items()}

@@ -47,7 +47,9 @@ def test_tar_files_are_gone_through_once_and_new_ones_add_their_images(
 
 def test_a_local_data_set_grows(tmp_path: Path) -> None:
     root = image_folder(tmp_path / "photos")
-    one = project(tmp_path, source="huggingface", dataset="photos", truth="label")
+    one = project(
+        tmp_path, source="huggingface", dataset="photos", truth="label", classes={"sea": "coast"}
+    )
     assert pipeline.ingest(one).num_images == 6
     assert pipeline.ingest(one).num_images == 0
     (root / "coast" / "new.jpg").write_bytes(jpeg((1, 2, 3)))

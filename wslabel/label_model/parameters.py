@@ -63,6 +63,18 @@ def apply(parameters: Parameters, votes_NM: NDArray[np.integer[Any]]) -> NDArray
     return probs_PK[patterns.pattern_N]
 
 
+def evidence(parameters: Parameters, votes_M: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    """Give the log-odds that each vote adds to the likeliest class against the next one.
+
+    With the log-odds of the class balance they add up to those of the label's probability.
+    """
+    logs_MVK = _logs_of_votes(parameters)
+    logs_MK = logs_MVK[np.arange(len(votes_M)), votes_M.astype(np.int64) - ABSTAIN]
+    order = np.argsort(logs_MK.sum(axis=0) + np.log(parameters.class_balance))
+    found: NDArray[np.float64] = logs_MK[:, order[-1]] - logs_MK[:, order[-2]]
+    return found
+
+
 def _probabilities(
     parameters: Parameters, votes_PM: NDArray[np.integer[Any]]
 ) -> NDArray[np.float64]:

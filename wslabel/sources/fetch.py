@@ -1,12 +1,14 @@
 """A uri to bytes: from disk, S3, or whatever else fsspec can open."""
 
 import re
+import stat
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import pyarrow as pa
 import pyarrow.fs as pafs
+from fsspec.asyn import sync
 
 from wslabel.errors import WslabelError, nearest
 from wslabel.settings import S3
@@ -18,6 +20,8 @@ def unreadable(scheme: str) -> str | None:
     if scheme == "s3":
         return None
     try:
+        if not scheme:
+            raise ValueError("no scheme")
         fsspec.get_filesystem_class(scheme)
     except ValueError:
         return f"unknown scheme; {nearest(scheme, fsspec.available_protocols())}"
@@ -47,6 +51,9 @@ def _opened(uri: str) -> Any:
     except Exception as error:  # noqa: BLE001 - given another type and raised
         raise _as_os_error(uri, error) from None
 
+
+MAX_BYTES = 2**29
+"""Of one image; whatever has more is no photo, and several at once would fill the memory."""
 
 _PART = re.compile(r"#bytes=(\d+)-(\d+)$")
 
@@ -106,25 +113,48 @@ class Fetcher:
         if "\0" in uri:  # the system's calls take no such path
             raise FileNotFoundError(uri)
         if uri.startswith("s3://"):
+            place = uri.removeprefix("s3://")
+            if "/" not in place.rstrip("/") or place.endswith("/"):  # a bucket, or a folder
+                raise FileNotFoundError(uri)
             self._reader = self._reader or s3_reader(self._s3)
-            opened = self._reader.open_input_file(uri.removeprefix("s3://"))
-        elif start is None:
-            return Path(uri).read_bytes()
+            opened = self._reader.open_input_file(place)
         else:
+            if not stat.S_ISREG(Path(uri).stat().st_mode):  # a pipe or a device may never end
+                raise FileNotFoundError(f"{uri}: is no file")
             opened = pa.OSFile(uri)
         with opened as stream:
-            if start is None or end is None:
-                return bytes(stream.read())
-            if end > stream.size():
-                raise FileNotFoundError(f"{uri}: ends before byte {end}")
+            size = stream.size()
+            start, end = start or 0, size if end is None else end
+            if not start <= end <= size:
+                raise FileNotFoundError(f"{uri}: has {size} bytes, not {start} to {end}")
+            if end - start > MAX_BYTES:
+                raise Unfetchable("too_large", f"{uri}: {end - start:,} bytes")
             return bytes(stream.read_at(end - start, start))
 
 
 def _from_web(uri: str, start: int | None, end: int | None) -> bytes:
     try:
-        return bytes(fsspec.open(uri).fs.cat_file(uri, start=start, end=end))
+        system = fsspec.open(uri).fs
+        if uri.startswith(("http://", "https://")) and start is None:
+            return bytes(sync(system.loop, _limited, system, uri))
+        return bytes(system.cat_file(uri, start=start, end=end))
+    except Unfetchable:
+        raise
     except Exception as error:  # noqa: BLE001 - given another type and raised
         raise _as_os_error(uri, error) from None
+
+
+async def _limited(system: Any, uri: str) -> bytearray:
+    """Read an answer while it is not too long; nobody says beforehand how long it will be."""
+    session = await system.set_session()
+    data = bytearray()
+    async with session.get(system.encode_url(uri), **system.kwargs) as answer:
+        answer.raise_for_status()
+        async for part in answer.content.iter_chunked(2**20):
+            data += part
+            if len(data) > MAX_BYTES:
+                raise Unfetchable("too_large", f"{uri}: more than {MAX_BYTES:,} bytes")
+    return data
 
 
 def _as_os_error(uri: str, error: Exception) -> Exception:

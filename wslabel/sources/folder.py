@@ -41,5 +41,3 @@ def _refuse_empty(root: str, classes: dict[str, str], folders: set[str]) -> None
     for own in classes:
         if own not in folders:
             raise SourceError(f"{root}: no image in folder '{own}'; {nearest(own, folders)}")
-    if not folders:
-        raise SourceError(f"{root}: no image found")

@@ -47,12 +47,14 @@ def truths(
 
 
 def check(listing: pa.Table, where: str) -> pa.Table:
-    """Refuse a listing in which a row has no id or uri, an id twice, or a split that is none.
+    """Refuse a listing of nothing, or with a row without id or uri, an id twice, or a wrong split.
 
     Raises:
         SourceError: the first such row.
     """
-    for column in ("image_id", "uri"):
+    if not listing.num_rows:
+        raise SourceError(f"{where}: no image found")
+    for column in ("uri", "image_id"):
         if listing.column(column).null_count:
             row = pc.index(pc.is_null(listing.column(column)), True).as_py()
             raise SourceError(f"{where}: row {row} (from 0) has no {column}")

@@ -1,5 +1,7 @@
 """Table source: a CSV or Parquet file with one uri per row, and columns that travel along."""
 
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
@@ -24,10 +26,7 @@ def read(settings: TableSource, s3: S3) -> pa.Table:
     def column(name: str | None) -> pa.ChunkedArray:
         if name is None:
             return pa.chunked_array([pa.nulls(table.num_rows, pa.string())])
-        if name not in table.column_names:
-            choice = nearest(name, table.column_names)
-            raise SourceError(f"{where}: there is no column '{name}'; {choice}")
-        return table.column(name).cast(pa.string())
+        return _as(pa.string(), table, name, where)
 
     uris = column(settings.uri)
     folder = where.rpartition("/")[0]
@@ -37,25 +36,57 @@ def read(settings: TableSource, s3: S3) -> pa.Table:
     truth = pa.array(truths(settings.classes, column(settings.truth).to_pylist()), pa.string())
     listing = pa.table([ids, absolute, column(settings.split_column), truth], schema=LISTING)
     for name in settings.metadata:
-        column(name)
-        listing = listing.append_column(name, table.column(name))
+        values = _one(table, name, where)
+        # A column without a value has no type yet.
+        text = pa.types.is_null(values.type)
+        listing = listing.append_column(name, values.cast(pa.string()) if text else values)
     return check(listing, where)
+
+
+def _one(table: pa.Table, name: str, where: str) -> pa.ChunkedArray:
+    found = table.column_names.count(name)
+    if found > 1:
+        raise SourceError(f"{where}: {found} columns are called '{name}'")
+    if not found:
+        choice = nearest(name, table.column_names)
+        raise SourceError(f"{where}: there is no column '{name}'; {choice}")
+    return table.column(name)
+
+
+def _as(kind: pa.DataType, table: pa.Table, name: str, where: str) -> pa.ChunkedArray:
+    values = _one(table, name, where)
+    try:
+        return values.cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise SourceError(
+            f"{where}: column '{name}' is of type {values.type}; expected {kind}"
+        ) from None
 
 
 def _parse(settings: TableSource, s3: S3) -> pa.Table:
     path = settings.path
     parent, _, name = path.rpartition("/")
+    if Path(path).is_dir():
+        raise SourceError(f"{path}: this is a folder; expected a CSV or Parquet file")
     try:
-        stream = pa.BufferReader(Location(parent, s3).read(name))
-        return pq.read_table(stream) if name.endswith(".parquet") else _parse_csv(settings, stream)
+        stream: pa.NativeFile = pa.BufferReader(Location(parent, s3).read(name))
     except FileNotFoundError:
         raise SourceError(f"{path}: there is no such file") from None
-    except pa.ArrowInvalid as error:
-        reason = " ".join(str(error).split())
+    try:
+        if name.endswith(".parquet"):
+            table = pq.read_table(stream)
+            table.validate(full=True)
+        else:
+            packed = pa.CompressedInputStream(stream, "gzip") if name.endswith(".gz") else stream
+            table = _parse_csv(settings, packed.read_buffer())
+        table.schema.names  # noqa: B018 - may be no text
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())[:300]
         raise SourceError(f"{path}: expected CSV or Parquet: {reason}") from None
+    return table
 
 
-def _parse_csv(settings: TableSource, stream: pa.NativeFile) -> pa.Table:
+def _parse_csv(settings: TableSource, data: pa.Buffer) -> pa.Table:
     ours = (settings.uri, settings.image_id, settings.truth, settings.split_column)
     options = pacsv.ConvertOptions(
         # Guessed types would turn an id 007 into 7; an empty cell says that there is no value.
@@ -63,7 +94,14 @@ def _parse_csv(settings: TableSource, stream: pa.NativeFile) -> pa.Table:
         strings_can_be_null=True,
         null_values=[""],
     )
-    return pacsv.read_csv(stream, convert_options=options)
+    # Titles hold line breaks now and then.
+    parsing = pacsv.ParseOptions(newlines_in_values=True)
+    table = pacsv.read_csv(pa.BufferReader(data), parse_options=parsing, convert_options=options)
+    last = table.slice(max(0, table.num_rows - 1)).to_pylist()
+    if bytes(data).count(b'"') % 2 and any("\n" in str(v) for row in last for v in row.values()):
+        # Arrow takes all that follows for the value, and rows would be lost.
+        raise pa.ArrowInvalid(f"a quote in row {table.num_rows - 1} (from 0) is never closed")
+    return table
 
 
 def _absolute(uri: str | None, folder: str) -> str | None:

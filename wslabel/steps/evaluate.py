@@ -135,3 +135,13 @@ def report_of(project: Project, findings: Findings) -> dict[str, Any]:
         more = {"coverage": coverage, "confusion": quality.confusion_KK.tolist()}
         report.setdefault(kind, {})[split] = found | more
     return report
+
+
+def best_function(evaluation: Mapping[str, Any]) -> str | None:
+    """Name the labeling function that alone is right most often, None where truth is unknown."""
+    judged = [r for r in evaluation.get("labeling_functions", ()) if r["correct"] is not None]
+    if not judged or not evaluation["num_truths"]:
+        return None
+    best = max(judged, key=lambda row: row["correct"])
+    share = best["correct"] / evaluation["num_truths"]
+    return f"{best['name']}, right on {share:.4f} of the images with truth (abstentions are wrong)"

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from wslabel.columns import to_array
 from wslabel.errors import SourceError, nearest
+from wslabel.label_model.parameters import Parameters, evidence
 from wslabel.labeling.similarity import PromptsVoter, ThresholdVoter, cosines
 from wslabel.schema import ABSTAIN
 from wslabel.steps.tables import Tables
@@ -42,14 +43,17 @@ def _find(tables: Tables, image_id: str) -> tuple[int, int, dict[str, Any]]:
 
 
 def _feature(tables: Tables, name: str, shard: int, row: int) -> dict[str, Any]:
-    """Say what an extractor wrote, its vectors and pictures left out, categories by name."""
+    """Say what an extractor wrote: vectors and pictures by their size, categories by name."""
     extractor, known = tables.extractors[name], tables.generations[name]
     if shard not in known:
         return {"missing": "the stage featurize has not done it"}
     table = Table(tables.location, extractor.folder).read(shard_name(shard, known[shard]))
     values: dict[str, Any] = table.slice(row, 1).to_pylist()[0]
-    for key in ("image_id", "embedding", "jpeg"):
-        values.pop(key, None)
+    values.pop("image_id")
+    if values.get("embedding") is not None:
+        values["embedding"] = f"{len(values['embedding'])} numbers"
+    if values.get("jpeg") is not None:
+        values["jpeg"] = f"{len(values['jpeg']):,} bytes"
     if values.get("error") is None:
         values.pop("error", None)
     ids = values.pop("category_ids", None)
@@ -71,8 +75,9 @@ def _labels(tables: Tables, shard: int, row: int) -> dict[str, Any]:
         found[key].pop("image_id")
     scores = _scores(tables, shard, row)
     classes = tables.project.classes
+    adds = _evidence(tables, found["votes"])
     found["votes"] = {
-        name: {"vote": None if vote == ABSTAIN else classes[vote]} | scores.get(name, {})
+        name: {"vote": None if vote == ABSTAIN else classes[vote]} | adds[name] | scores[name]
         for name, vote in found["votes"].items()
     }
     found["label"] = _named(found["label"], classes)
@@ -87,6 +92,19 @@ def _labels(tables: Tables, shard: int, row: int) -> dict[str, Any]:
     return found
 
 
+def _evidence(tables: Tables, votes: dict[str, int]) -> dict[str, dict[str, Any]]:
+    """Say what each vote adds to the label, in the log-odds of a label model that weighs votes."""
+    kept = tables.constants.get(tables.label_model)
+    if kept is None:
+        return {name: {} for name in votes}
+    parameters = Parameters.from_json(kept["parameters"])
+    adds = evidence(parameters, np.array(list(votes.values())))
+    return {
+        name: {"evidence": round(float(value), 4)} if vote != ABSTAIN else {}
+        for (name, vote), value in zip(votes.items(), adds, strict=True)
+    }
+
+
 def _named(values: dict[str, Any], classes: list[str]) -> dict[str, Any]:
     named: dict[str, Any] = {}
     for key, value in values.items():
@@ -99,7 +117,7 @@ def _named(values: dict[str, Any], classes: list[str]) -> dict[str, Any]:
 
 def _scores(tables: Tables, shard: int, row: int) -> dict[str, dict[str, Any]]:
     """Give score and threshold of the labeling functions that go by cosines."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = {v.name: {} for v in tables.court.jury.voters}
     for voter in tables.court.jury.voters:
         if not isinstance(voter, PromptsVoter | ThresholdVoter):
             continue

@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from wslabel.config import fingerprint
 from wslabel.engine.progress import tell
-from wslabel.errors import ConfigError, SourceError
+from wslabel.errors import ConfigError, SourceError, nearest
 from wslabel.settings import (
     Folder,
     Generated,
@@ -39,7 +40,24 @@ WHERE = {
 
 
 def list_source(project: Project) -> pa.Table:
-    """List the images of a project's source."""
+    """List the images of a project's source.
+
+    Raises:
+        SourceError: it cannot be listed, or knows a truth that is none of the classes.
+    """
+    listing = _read(project)
+    truth = listing.column("truth")
+    wrong = pc.filter(truth, pc.invert(pc.is_in(truth, pa.array([*project.classes, None]))))
+    if len(wrong):
+        found = wrong[0].as_py()
+        raise SourceError(
+            f"images: '{found}' stands as the truth of some image and is none of the classes; "
+            f"{nearest(found, project.classes)}; images.classes says what the source's names mean"
+        )
+    return listing
+
+
+def _read(project: Project) -> pa.Table:
     settings, s3 = project.images, project.images.s3 or project.s3
     if isinstance(settings, HuggingFace):
         if importlib.util.find_spec("datasets") is None:
@@ -108,10 +126,27 @@ def draw_new(project: Project, listing: pa.Table, known: list[pa.Table]) -> pa.T
     """Draw the images that the manifest lacks, going on where it ends."""
     counts: Counter[tuple[str | None, str]] = sum((drawing.count(t) for t in known), Counter())
     if known:
+        listing = _as_before(listing, known[0].schema)
         ids = pa.chunked_array([c for t in known for c in t.column("image_id").chunks], pa.string())
         listing = drawing.unknown(listing, ids)
     settings = project.images
     return drawing.draw(listing, settings.split.model_dump(), settings.seed, counts)
+
+
+def _as_before(listing: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Give the columns the types that they had when the first images were drawn."""
+    for index, field in enumerate(listing.schema):
+        was = schema.field(field.name).type
+        try:
+            values = listing.column(index).cast(was)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise SourceError(
+                f"images: column '{field.name}' was of type {was} when the first images were "
+                f"drawn, and is of type {field.type} now: {reason}"
+            ) from None
+        listing = listing.set_column(index, pa.field(field.name, was), values)
+    return listing
 
 
 def commit_new(tables: Tables, new: pa.Table) -> int | None:

@@ -16,6 +16,7 @@ from wslabel.report import charts
 from wslabel.report.page import Chart, Gallery, Grid, Page, Picture, Section, render
 from wslabel.report.statistics import Calibration, Histogram
 from wslabel.steps import log
+from wslabel.steps.evaluate import best_function
 from wslabel.steps.gather import EXAMPLES, Chosen, Gather, Gathered
 from wslabel.steps.tables import Tables
 from wslabel.storage.table import Table, error_count, shard_name
@@ -180,19 +181,9 @@ def _labels(evaluation: Mapping[str, Any], found: Gathered) -> Section:
     pictures += _calibrations(found, ("label model",))
     tables = [_quality(evaluation, MAJORITY, "Against truth")]
     tables += [_confusion(evaluation, kind, title) for kind, title in MAJORITY.items()]
-    best = _best_function(evaluation)
+    best = best_function(evaluation)
     note = f"The best labeling function alone: {best}." if best else ""
     return Section("Labels", note, tables=[t for t in tables if t.rows], charts=pictures)
-
-
-def _best_function(evaluation: Mapping[str, Any]) -> str | None:
-    judged = [row for row in evaluation["labeling_functions"] if row["correct"] is not None]
-    if not judged:
-        return None
-    truths = max(1, evaluation["num_truths"])
-    best = max(judged, key=lambda row: row["correct"])
-    share = best["correct"] / truths
-    return f"{best['name']}, right on {share:.4f} of the images with truth (abstentions are wrong)"
 
 
 def _networks(evaluation: Mapping[str, Any], found: Gathered) -> Section:

@@ -1,0 +1,108 @@
+"""The command line: what each command prints, in tables and in JSON, and how it exits."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import tiny_config, write_config
+from wslabel import cli
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process; give its exit code and what it printed."""
+    # The Ray cluster of the test session outlives a command.
+    monkeypatch.setattr(cli, "disconnect", lambda: None)
+
+    def command(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["wslabel", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        found = capsys.readouterr()
+        return int(ended.value.code or 0), found.out, found.err
+
+    return command
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_every_command_speaks_to_people_and_to_programs(
+    scenes: Path, tmp_path: Path, run: Run
+) -> None:
+    config = write_config(tmp_path / "p.yaml", tiny_config(scenes))
+    code, out, _ = run("status", config)
+    assert code == 0
+    assert f"next: wslabel run {config}" in out
+    code, out, _ = run("run", config, "--until", "vote")
+    assert code == 0
+    assert f"next: wslabel run {config}" in out
+    code, out, _ = run("run", config)
+    assert code == 0
+    for part in ("label model", "majority vote", "mean", f"wslabel explain {config} IMAGE_ID"):
+        assert part in out
+    assert "the best labeling function alone: " in out
+    code, out, _ = run("run", config)
+    assert "nothing to do: all tables are there" in out
+
+    code, out, _ = run("run", config, "--json")
+    assert [line["stage"] for line in lines(out)][-2:] == ["evaluate", "report"]
+    assert {line["made"] for line in lines(out)} == {0}
+    code, out, _ = run("status", config, "--json")
+    assert {line["missing"] for line in lines(out)} == {0}
+    assert "next:" not in run("status", config)[1]
+    code, out, _ = run("report", config, "--json")
+    assert Path(lines(out)[0]["report"]["page"]).is_file()
+    code, out, _ = run("explain", config, "coast/c00.jpg", "--json")
+    assert lines(out)[0]["truth"] == "sea"
+    code, out, _ = run("explain", config, "coast/c00.jpg")
+    assert "votes:" in out
+    assert ": \n" not in out  # nothing that has a name is left without a value
+
+
+def test_a_project_file_is_written_once(scenes: Path, tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "mine.yaml"
+    code, out, _ = run("init", scenes, "--output", path)
+    assert (code, out) == (0, f"wrote {path}; next: wslabel run {path}\n")
+    code, _, err = run("init", scenes, "--output", path)
+    assert code == 2
+    assert err == f"wslabel: {path}: there is such a file already; name another: --output\n"
+    other = tmp_path / "other.yaml"
+    code, out, _ = run("init", scenes, "--output", other, "--json")
+    assert lines(out) == [{"project": str(other)}]
+
+
+def test_errors_are_one_sentence_and_an_exit_code(scenes: Path, tmp_path: Path, run: Run) -> None:
+    config = write_config(tmp_path / "p.yaml", tiny_config(scenes))
+    code, _, err = run("run", tmp_path / "q.yaml")
+    assert code == 2
+    assert "did you mean 'p.yaml'" in err
+    code, _, err = run("run", config, "--until", "lable")
+    assert code == 2
+    assert "there is no stage 'lable'; did you mean 'label'" in err
+    code, _, err = run("explain", config, "coast/c00.jpg")
+    assert code == 1
+    assert err == f"wslabel: {tmp_path}/ws: no images yet; wslabel run ingests them\n"
+    run("run", config, "--until", "ingest")
+    code, _, err = run("report", config)
+    assert code == 3
+    assert "8 shards lack features" in err
+    assert err.endswith(f"next: wslabel run {config}\n")
+    assert "Traceback" not in err
+
+
+def test_a_wrong_call_is_told_by_the_nearest_command(run: Run) -> None:
+    code, _, err = run("rum")
+    assert code == 2
+    assert "run" in err
+    code, out, _ = run("--help")
+    assert code == 0
+    for name in ("run", "status", "report", "explain", "init"):
+        assert name in out

@@ -1,0 +1,97 @@
+"""A job that is submitted to a cluster makes the tables that a run on this machine makes."""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import tiny_config, write_config
+from tests.kill.runs import contents, same
+from wslabel import pipeline
+from wslabel.config import load
+
+ROOT = Path(__file__).parents[1]
+RAY = Path(sys.executable).with_name("ray")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[dict[str, str]]:
+    """A cluster of its own, as `ray start --head` makes it; gives the environment of its users."""
+    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+    environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    environment["PATH"] = f"{RAY.parent}:{environment['PATH']}"
+    port, dashboard = free_port(), free_port()
+    # Sockets lie under it, whose names must be short.
+    place = tempfile.mkdtemp(prefix="r", dir="/tmp")
+    words = [RAY, "start", "--head", "--block", "--num-cpus=2", "--disable-usage-stats"]
+    words += [f"--port={port}", f"--dashboard-port={dashboard}", f"--temp-dir={place}"]
+    log = Path(place, "start.log")
+    with log.open("wb") as sink:
+        ray = subprocess.Popen(words, env=environment, stdout=sink, stderr=subprocess.STDOUT)
+    environment["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{dashboard}"
+    for _ in range(60):
+        # It answers before it has an agent that starts jobs.
+        words = [RAY, "job", "submit", "--", "true"]
+        if not subprocess.run(words, env=environment, capture_output=True, check=False).returncode:
+            break
+        time.sleep(0.5)
+    else:
+        ray.kill()
+        pytest.fail(f"no cluster came up: {log.read_text()[-2000:]}")
+    yield environment
+    ray.terminate()
+    ray.wait(60)
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def submit(head: dict[str, str], folder: Path, config: str) -> subprocess.CompletedProcess[str]:
+    words = [RAY, "job", "submit", "--working-dir", folder, "--", "python", "jobs/run.py", config]
+    return subprocess.run(words, env=head, capture_output=True, text=True, check=False, timeout=300)
+
+
+def test_a_submitted_job_makes_the_same_tables(
+    head: dict[str, str], scenes: Path, tmp_path: Path, cluster: None
+) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(ROOT / "jobs", folder / "jobs")
+    (folder / "configs").mkdir()
+    far = tiny_config(scenes, workspace=str(tmp_path / "far"))
+    write_config(folder / "configs" / "p.yaml", far)
+    done = submit(head, folder, "configs/p.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "succeeded" in done.stdout
+    assert "Labels against truth" in done.stdout
+    near = write_config(tmp_path / "near.yaml", tiny_config(scenes, workspace="near"))
+    list(pipeline.run(load(near)))
+    same(contents(str(tmp_path / "far")), contents(str(tmp_path / "near")))
+
+
+def test_a_wrong_project_fails_the_job_in_a_sentence(head: dict[str, str], tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "jobs", tmp_path / "jobs")
+    (tmp_path / "p.yaml").write_text("classes: [a]\n")
+    done = submit(head, tmp_path, "p.yaml")
+    assert done.returncode != 0
+    assert "workspace: this key is missing" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_a_stranger_may_not_submit(head: dict[str, str], tmp_path: Path) -> None:
+    stranger = head | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    done = submit(stranger, tmp_path, "p.yaml")
+    assert done.returncode != 0
+    assert "authentication" in done.stderr
