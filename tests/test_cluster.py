@@ -9,8 +9,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.conftest import tiny_config, write_config
@@ -35,27 +37,31 @@ def head() -> Iterator[dict[str, str]]:
     environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
     environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     environment["PATH"] = f"{RAY.parent}:{environment['PATH']}"
-    port, dashboard = free_port(), free_port()
+    # Agents of two clusters on one machine would want the same port, and the second starts no job.
+    port, dashboard, agent = (free_port() for _ in range(3))
     # Sockets lie under it, whose names must be short.
     place = tempfile.mkdtemp(prefix="r", dir="/tmp")
     words = [RAY, "start", "--head", "--block", "--num-cpus=2", "--disable-usage-stats"]
     words += [f"--port={port}", f"--dashboard-port={dashboard}", f"--temp-dir={place}"]
+    words += [f"--dashboard-agent-listen-port={agent}"]
     log = Path(place, "start.log")
     with log.open("wb") as sink:
         ray = subprocess.Popen(words, env=environment, stdout=sink, stderr=subprocess.STDOUT)
     environment["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{dashboard}"
-    for _ in range(60):
-        # It answers before it has an agent that starts jobs.
-        words = [RAY, "job", "submit", "--", "true"]
-        if not subprocess.run(words, env=environment, capture_output=True, check=False).returncode:
-            break
-        time.sleep(0.5)
+    # It answers before it can start a job, and leaves a job of that time waiting for ever.
+    probe = [RAY, "job", "submit", "--", "true"]
+    for _ in range(8):
+        time.sleep(5)
+        with suppress(subprocess.TimeoutExpired):
+            if not subprocess.run(probe, env=environment, timeout=25, check=False).returncode:
+                break
     else:
         ray.kill()
         pytest.fail(f"no cluster came up: {log.read_text()[-2000:]}")
     yield environment
-    ray.terminate()
-    ray.wait(60)
+    for process in (*psutil.Process(ray.pid).children(recursive=True), ray):
+        process.kill()
+    ray.wait()
     shutil.rmtree(place, ignore_errors=True)
 
 
