@@ -4,12 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-JUNGLE, SEA, ABSTAIN = 0, 1, -1
+JUNGLE, ABSTAIN = 0, -1
 
 
-def much_blue_some_green(batch: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Blue in most pixels is the sea, green in most is the jungle; a mixture says nothing."""
-    blue = batch["color_pixels_blue"]
-    green = batch["color_pixels_green"]
-    share = blue / np.maximum(blue + green + batch["color_pixels_red"], 1)
-    return np.where(share > 0.85, SEA, np.where(share < 0.05, JUNGLE, ABSTAIN))
+def deep_green(batch: Mapping[str, np.ndarray]) -> np.ndarray:
+    """A green that outshines red and blue by far is leaves; a green lake misleads it."""
+    red, green, blue = (batch[f"color_mean_{c}"] for c in ("red", "green", "blue"))
+    return np.where(green > 1.4 * np.maximum(red, blue), JUNGLE, ABSTAIN)

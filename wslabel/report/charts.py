@@ -96,7 +96,7 @@ def heat(shares_MM: np.ndarray, names: Sequence[str], title: str) -> str:
                 f'<rect class="fill" x="{x:.0f}" y="{y}" width="{cell - 2}" height="{cell - 2}" '
                 f'style="opacity:{0.06 + 0.94 * share:.3f}"><title>{escape(name)}, '
                 f"{escape(names[column])}: {share:.3f}</title></rect>"
-                f'<text class="{"on" if share > 0.55 else ""}" x="{x + cell / 2 - 1:.0f}" '
+                f'<text class="{"on" if share > 0.6 else "ink"}" x="{x + cell / 2 - 1:.0f}" '
                 f'y="{y + cell / 2 + 3:.0f}" text-anchor="middle">{share:.2f}</text>'
             )
     for column, name in enumerate(names):

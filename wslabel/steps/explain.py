@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from wslabel.columns import to_array
 from wslabel.errors import SourceError, nearest
-from wslabel.label_model.parameters import Parameters, evidence
+from wslabel.label_model.parameters import evidence
 from wslabel.labeling.similarity import PromptsVoter, ThresholdVoter, cosines
 from wslabel.schema import ABSTAIN
 from wslabel.steps.tables import Tables
@@ -94,10 +94,9 @@ def _labels(tables: Tables, shard: int, row: int) -> dict[str, Any]:
 
 def _evidence(tables: Tables, votes: dict[str, int]) -> dict[str, dict[str, Any]]:
     """Say what each vote adds to the label, in the log-odds of a label model that weighs votes."""
-    kept = tables.constants.get(tables.label_model)
-    if kept is None:
+    parameters = tables.fitted
+    if parameters is None:
         return {name: {} for name in votes}
-    parameters = Parameters.from_json(kept["parameters"])
     adds = evidence(parameters, np.array(list(votes.values())))
     return {
         name: {"evidence": round(float(value), 4)} if vote != ABSTAIN else {}

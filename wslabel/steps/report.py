@@ -116,17 +116,23 @@ def _stages(tables: Tables) -> Grid:
 
 def _functions(tables: Tables, evaluation: Mapping[str, Any], found: Gathered) -> Section:
     rows = []
-    for row in evaluation["labeling_functions"]:
+    fitted = tables.fitted
+    weights: Any = fitted.weights_M if fitted else [None] * len(evaluation["labeling_functions"])
+    for row, weight in zip(evaluation["labeling_functions"], weights, strict=True):
         accuracy = row["empirical_accuracy"]
         voted = (row["correct"] or 0) + (row["incorrect"] or 0)
         shown = Markup(charts.bar(accuracy if voted else None, "good"))
         bars = (Markup(charts.bar(row[key])) for key in ("coverage", "overlaps", "conflicts"))
         numbers = (row[key] if row[key] is not None else "-" for key in ("correct", "incorrect"))
-        rows.append((row["name"], ", ".join(row["classes"]), *bars, *numbers, shown))
+        learnt = "-" if weight is None or np.isnan(weight) else f"{weight:.3f}"
+        rows.append((row["name"], ", ".join(row["classes"]), *bars, *numbers, shown, learnt))
     heads = ("name", "votes for", "coverage", "overlaps", "conflicts")
-    grid = Grid((*heads, "correct", "incorrect", "accuracy"), rows)
+    grid = Grid((*heads, "correct", "incorrect", "accuracy", "label model's estimate"), rows)
     pictures = list(_pair_charts(tables, found)) + list(_score_charts(tables, found))
-    note = "Shares of all images; accuracy where truth is known, over the images voted on."
+    note = (
+        "Shares of all images; accuracy where truth is known, over the images voted on. The label "
+        "model estimates it without truth, from agreements alone."
+    )
     return Section("Labeling functions", note, tables=[grid], charts=pictures)
 
 

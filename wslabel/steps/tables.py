@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from wslabel.config import fingerprint
+from wslabel.label_model.parameters import Parameters
 from wslabel.settings import Project
 from wslabel.steps.constants import Constants
 from wslabel.steps.extractors import Extractor, extractors
@@ -130,6 +131,12 @@ class Tables:
         votes = self.votes
         settings = self.project.label_model
         return f"label_model-{fingerprint(settings, votes.table.folder, votes.state)}"
+
+    @property
+    def fitted(self) -> Parameters | None:
+        """What the label model learnt; None where it is not fitted yet, or learns nothing."""
+        found = self.constants.get(self.label_model)
+        return None if found is None else Parameters.from_json(found["parameters"])
 
     @cached_property
     def labels(self) -> Derived:

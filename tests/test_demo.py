@@ -1,0 +1,59 @@
+"""The demo is what it says it is: all kinds, not trivial, small files; the real thing loads."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import write_config
+from wslabel import pipeline
+from wslabel.config import load
+from wslabel.settings import Project
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+def test_its_files_are_small_and_its_sections_many() -> None:
+    demo = load(CONFIGS / "demo.yaml")
+    assert demo.images.count >= 600  # type: ignore[union-attr]
+    assert len(demo.labeling_functions) >= 8
+    kinds = {function.kind for function in demo.labeling_functions}
+    assert kinds == {"color", "category", "similarity", "pattern", "python"}
+    checkpoints = [*CONFIGS.glob("demo/*.safetensors"), CONFIGS / "demo" / "words.bin"]
+    assert len(checkpoints) == 3
+    assert sum(path.stat().st_size for path in checkpoints) <= 4 * 2**20
+
+
+def test_the_real_thing_is_the_same_project_with_real_models(tmp_path: Path) -> None:
+    path = shutil.copy(CONFIGS / "openimages-sea-jungle.yaml", tmp_path)
+    (tmp_path / "cc.en.300.bin").write_bytes(b"to be fetched first, as the file says")
+    real = load(path)
+    assert isinstance(real, Project)
+    assert real.images.source == "openimages"
+    models = {name: f.weights for name, f in real.features.items() if hasattr(f, "weights")}
+    assert "DEFAULT" in models.values()
+    assert set(real.classes) == {"jungle", "sea"}
+
+
+@pytest.mark.usefixtures("cluster")
+def test_it_is_not_trivial_and_the_label_model_earns_its_place(tmp_path: Path) -> None:
+    config: dict[str, Any] = yaml.safe_load((CONFIGS / "demo.yaml").read_text())
+    (tmp_path / "demo").symlink_to(CONFIGS / "demo")
+    config |= {"workspace": str(tmp_path / "ws")}
+    config["images"] |= {"path": str(tmp_path / "images"), "count": 320}
+    del config["training"]
+    demo = load(write_config(tmp_path / "demo.yaml", config))
+    report = {outcome.stage: outcome.report for outcome in pipeline.run(demo)}["evaluate"]
+    truths = report["num_truths"]
+    assert 0.8 * 320 < truths < 320  # some scenes are neither
+    shares = {row["name"]: row["correct"] / truths for row in report["labeling_functions"]}
+    assert max(shares.values()) <= 0.90
+
+    def right(kind: str) -> float:
+        splits = report[kind].values()
+        return float(sum(s["accuracy"] * s["num_images"] for s in splits) / truths)
+
+    assert right("majority_label") < 0.97
+    assert right("label") > max(shares.values())
