@@ -43,7 +43,10 @@ def test_it_is_not_trivial_and_the_label_model_earns_its_place(tmp_path: Path) -
     (tmp_path / "demo").symlink_to(CONFIGS / "demo")
     config |= {"workspace": str(tmp_path / "ws")}
     config["images"] |= {"path": str(tmp_path / "images"), "count": 320}
-    del config["training"]
+    # The tutorial's small network with its augmentations, in place of the linear one.
+    config["training"] = {"network": "cnn", "feature": "thumbnail", "epochs": 3, "batch_size": 32}
+    config["training"]["augment"] = {"vertical_flip": True, "rotation": 36, "zoom": 0.2}
+    config["training"]["preprocess"] = {"resize": 64, "crop": 64}
     demo = load(write_config(tmp_path / "demo.yaml", config))
     report = {outcome.stage: outcome.report for outcome in pipeline.run(demo)}["evaluate"]
     truths = report["num_truths"]
@@ -57,3 +60,6 @@ def test_it_is_not_trivial_and_the_label_model_earns_its_place(tmp_path: Path) -
 
     assert right("majority_label") < 0.97
     assert right("label") > max(shares.values())
+    for variant in ("original", "soft", "hard"):
+        assert report[variant]["test"]["num_images"] == report["label"]["test"]["num_images"]
+    assert report["original"]["test"]["accuracy"] > 0.7

@@ -158,3 +158,13 @@ def test_files_are_read_from_the_web(files: dict[str, Any], tmp_path: Path) -> N
         finally:
             server.shutdown()
             thread.join()
+
+
+@pytest.mark.real
+def test_classes_are_found_in_the_real_list(real: Path, tmp_path: Path) -> None:
+    files = Release(tmp_path / "oi", LABELS).write()
+    files |= {"class_descriptions": str(real / "oidv6-class-descriptions.csv")}
+    found, _ = listing(files)
+    assert found["image_id"] == ["a1", "a2", "b1", "c1"]
+    with pytest.raises(SourceError, match=r"has no class 'Sprengers tulip'; .*Sprenger's tulip"):
+        listing(files, classes={"tulip": "Sprengers tulip", "sea": "Sea"})

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import boto3
 import datasets
 import pytest
 
-from tests.conftest import tiny_config, write_config
+from tests.conftest import S3Server, tiny_config, write_config
+from tests.open_images import JUNGLE, SEA, Release
 from tests.sources.test_huggingface import image_folder, jpeg
 from tests.sources.test_webdataset import tarred
 from wslabel import pipeline
@@ -63,3 +65,27 @@ def test_a_name_on_the_hub_is_no_path_and_a_path_must_be_there(tmp_path: Path) -
         project(tmp_path, **source, dataset="./photo")
     with pytest.raises(ConfigError, match="expected a path or s3://"):
         project(tmp_path, **source, dataset="https://host/data")
+
+
+@pytest.mark.usefixtures("cluster")
+def test_open_images_are_fetched_from_a_bucket_laid_out_as_theirs(
+    tmp_path: Path, s3_server: S3Server
+) -> None:
+    images = {"train": [f"{i:016x}" for i in range(8)], "test": [f"{i:016x}" for i in range(8, 12)]}
+    client = boto3.client("s3", endpoint_url=s3_server.endpoint)
+    for split, ids in images.items():
+        for image in ids[1:]:  # one of each was taken down
+            what = {"Bucket": s3_server.bucket, "Key": f"oi/{split}/{image}.jpg"}
+            client.put_object(**what, Body=jpeg((20, 60, 200)), ACL="public-read")
+    labels = {
+        split: [(image, SEA if n % 2 else JUNGLE, 1) for n, image in enumerate(ids)]
+        for split, ids in images.items()
+    }
+    how = Release(tmp_path / "oi", labels).write() | {"own_splits": True}
+    how |= {"images": f"s3://{s3_server.bucket}/oi"}
+    how |= {"classes": {"sea": "sea", "jungle": "jungle"}}
+    how |= {"s3": {"endpoint": s3_server.endpoint, "anonymous": True}}
+    one = project(tmp_path, **how)
+    assert pipeline.ingest(one).num_images == 12
+    outcome = pipeline.featurize(one)
+    assert (outcome.num_images, outcome.errors) == (12, {"missing": 2})
