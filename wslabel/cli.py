@@ -63,7 +63,8 @@ def run(
         return
     if nothing:
         started = "" if is_connected() else "; Ray was not started"
-        print(f"nothing to do: all tables are there{started}")
+        what = "all tables are there" if until is None else f"{until} is done"
+        print(f"nothing to do: {what}{started}")
     elif until is None:
         print(f"why an image has its label: wslabel explain {config} IMAGE_ID")
     else:
@@ -132,7 +133,7 @@ def _plainly() -> Iterator[None]:
     except WslabelError as error:
         print(f"wslabel: {error}", file=sys.stderr)
         if isinstance(error, WorkLeft):
-            config = next((word for word in sys.argv[1:] if word.endswith((".yaml", ".yml"))), "")
+            config = next((word for word in sys.argv[1:] if Path(word).is_file()), "CONFIG")
             print(f"next: wslabel run {config}", file=sys.stderr)
         sys.exit(2 if isinstance(error, ConfigError) else 3 if isinstance(error, WorkLeft) else 1)
     except OSError as error:

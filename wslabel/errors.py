@@ -27,6 +27,10 @@ class ConfigError(WslabelError, ValueError):
 class SourceError(WslabelError, ValueError):
     """A source cannot list its images."""
 
+    def __init__(self, text: str) -> None:
+        """Say it on one line: what a source holds may have line breaks and worse."""
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text))
+
 
 class WeightsError(WslabelError, ValueError):
     """A model file is absent, changed or of another network."""
@@ -56,6 +60,10 @@ class WorkLeft(WslabelError):
     """Some shards stayed uncommitted; the next run takes them up."""
 
 
+SHOWN = 30
+"""Valid choices listed where none is near."""
+
+
 def nearest(word: object, choices: Iterable[object]) -> str:
     """Say which valid choice lies nearest to a word, or list them all.
 
@@ -68,4 +76,7 @@ def nearest(word: object, choices: Iterable[object]) -> str:
     close = difflib.get_close_matches(str(word), names, n=1, cutoff=0.6)
     if close:
         return f"did you mean '{close[0]}'?"
-    return "valid: " + ", ".join(f"'{name}'" for name in names) if names else "none is valid here"
+    if not names:
+        return "none is valid here"
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return "valid: " + ", ".join(f"'{name}'" for name in names[:SHOWN]) + more

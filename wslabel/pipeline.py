@@ -31,6 +31,7 @@ from wslabel.steps.ingest import (
     draw_new,
     is_listed,
     list_source,
+    listing_name,
     note_listed,
     refuse_redrawing,
 )
@@ -79,7 +80,8 @@ def ingest(project: Project) -> Outcome:
     tables = Tables(project)
     tables.location.sweep()
     refuse_redrawing(tables)
-    if is_listed(tables):
+    name = listing_name(project)  # before the listing, during which a source may change
+    if is_listed(tables, name):
         return Outcome("ingest", total=len(tables.shards), seconds=time.monotonic() - start)
     listing = list_source(project)
     while True:
@@ -88,7 +90,7 @@ def ingest(project: Project) -> Outcome:
         made = commit_new(tables, new)
         if made is not None:
             total = len(tables.shards) + made
-            note_listed(Tables(project))
+            note_listed(Tables(project), name)
             seconds = time.monotonic() - start
             return Outcome("ingest", made, total, new.num_rows, seconds=seconds)
         tables = Tables(project)

@@ -88,9 +88,13 @@ def columns() -> Iterator[Manifest]:
     yield of(
         "a quote that never ends",
         'uri,title\na.jpg,"x\nb.jpg,y\n',
-        r"a quote in row 0 \(from 0\) is never closed",
+        "expected CSV or Parquet: line 3: .* is a quote not closed",
         metadata=["title"],
     )
+    lost = 'uri,title\na.jpg,"x\nb.jpg,y\nc.jpg,"z"\nd.jpg,w\n'
+    yield of("a quote that the next one closes", lost, "is a quote not closed", metadata=["title"])
+    inches = 'uri,title\na.jpg,5" disk\nb.jpg,"two\nlines"\n'
+    yield of("an inch and two lines", inches, rows=2, metadata=["title"])
     yield of("an inch", 'uri,title\na.jpg,5" disk\nb.jpg,y\n', rows=2, metadata=["title"])
     yield of("other name of the column", "url\na.jpg\n", "no column 'uri'; .*'url'")
     yield of("the column twice", "uri,uri\na.jpg,b.jpg\n", "2 columns are called 'uri'")
@@ -146,6 +150,8 @@ def uris() -> Iterator[Manifest]:
         "an escape to what is no image", "uri\n../../../../../../etc/passwd\n", rows=1, missing=1
     )
     yield of("an escape to a good image", "uri\nsub/../a.jpg\n./b.jpg\n", rows=2)
+    yield of("devices as uris", "uri\nfile:///dev/zero\nlocal:///dev/zero\n", rows=2, missing=2)
+    yield of("what only looks like the web", "uri\nhttp://[\nhttps://\n", rows=2, missing=2)
     yield of("the system's files", "uri\n/etc/passwd\nfile:///etc/passwd\n", rows=2, missing=2)
     yield of(
         "devices that never end", "uri\n/dev/zero\n/dev/urandom\n/dev/stdin\n", rows=3, missing=3

@@ -1,5 +1,6 @@
 """A manifest is taken whole or refused in one sentence; a row of nothing is an error of its own."""
 
+import csv
 import io
 import os
 from pathlib import Path
@@ -157,4 +158,7 @@ def _ends_well(folder: Path, name: str, data: bytes) -> None:
         return
     ids = found.column("image_id").to_pylist()
     assert len(set(ids)) == len(ids) > 0
+    if name.endswith(".csv"):
+        text = io.StringIO(data.decode("utf-8-sig"), newline="")
+        assert len(ids) == len([row for row in csv.reader(text, strict=True) if row]) - 1
     assert found.column("uri").null_count == 0

@@ -98,7 +98,8 @@ def test_images_in_parquet_are_packed_once_and_fetched_by_range(
     rows = listed(root, workspace, splits={"train": "train"}, **how)
     fetch = Fetcher(workspace.s3)
     assert [fetch(row["uri"]) for row in rows] == images
-    assert [row["image_id"] for row in rows[:2]] == ["train/00000000", "train/00000001"]
+    assert len({row["image_id"] for row in rows}) == len(rows)
+    assert all(row["image_id"].startswith("train/") for row in rows)
     assert [row["truth"] for row in rows[:3]] == [None, "coast", "forest"]
     assert [row["caption"] for row in rows[:3]] == ["photo 0", None, "photo 2"]
     assert {row["split"] for row in rows} == {"train"}
@@ -111,6 +112,15 @@ def test_images_in_parquet_are_packed_once_and_fetched_by_range(
     assert [e.path for e in again] == [e.path for e in packed]
     assert again[0] == packed[0]
     assert [fetch(row["uri"]) for row in rows] == images
+
+
+def test_images_keep_their_ids_wherever_a_data_set_grows(tmp_path: Path) -> None:
+    old, new = [jpeg((1, 2, 3)), jpeg((4, 5, 6)), jpeg((1, 2, 3))], jpeg((7, 8, 9))
+    place = Location(str(tmp_path / "workspace"))
+    first = [row["image_id"] for row in listed(parquet_folder(tmp_path / "a", old), place)]
+    second = [row["image_id"] for row in listed(parquet_folder(tmp_path / "b", [new, *old]), place)]
+    assert second[1:] == first
+    assert first[2] == f"{first[0]}-2"
 
 
 def test_ids_may_come_from_a_column(tmp_path: Path) -> None:

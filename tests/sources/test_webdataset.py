@@ -101,7 +101,7 @@ def test_any_image_comes_back_byte_for_byte(
     assert [fetch(row["uri"]) for row in rows] == list(images.values())
 
 
-def test_links_folders_and_sparse_members_are_no_images(tmp_path: Path) -> None:
+def test_links_folders_and_devices_are_no_images(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "x.tar", "w") as tar:
         for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE):
             member = tarfile.TarInfo(f"odd{kind.decode()}.jpg")
@@ -122,8 +122,12 @@ def test_links_folders_and_sparse_members_are_no_images(tmp_path: Path) -> None:
         ("x.tar", tarred(MEMBERS)[:2000], {}, "x.tar: this is no whole tar file"),
         ("x.tar", tarred(MEMBERS), {"truth": "clss"}, "no sample has 'clss'.*did you mean 'cls'"),
         ("x.tar", tarred({"0.jpg": b"", "0.json": b"{"}), {"truth": "a"}, "is no JSON"),
-        ("x.tar", tarred({"0.jpg": b"", "0.txt": b"\xff"}), {"truth": "txt"}, "x.tar: this is no"),
+        ("x.tar", tarred({"0.jpg": b"", "0.txt": b"\xff"}), {"truth": "txt"}, "'0.txt' is no text"),
         ("x.tar", tarred({"0.jpg": b"1", "1.jpg": b"", "0.png": b"2"}), {}, "more than once"),
+        ("x.tar", tarred({"0.jpg": b"1", "0.png": b"2"}), {}, "'x.tar/0' has two images, .jpg and"),
+        ("x.tar", tarred({"0.jpg": b"", "0.json": b'"\\ud800"'}), {"truth": "a"}, "no sample has"),
+        ("x.tar", tarred({"0.jpg": b"", "0.json": b'{"a":"\\ud800"}'}), {"truth": "a"}, "x.tar: "),
+        ("x.tar", tarred({"0.jpg": b"", "0.json": b"[" * 99999}), {"truth": "a"}, "is no JSON"),
     ],
 )
 def test_what_is_no_data_set_is_refused(
@@ -132,6 +136,24 @@ def test_what_is_no_data_set_is_refused(
     (tmp_path / name).write_bytes(data)
     with pytest.raises(SourceError, match=says):
         listed(str(tmp_path), **more)
+
+
+@given(cut=st.integers(1, 40), flipped=st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_a_tar_file_that_was_cut_is_refused_wherever_that_is(
+    tmp_path_factory: pytest.TempPathFactory, cut: int, flipped: bool
+) -> None:
+    root = tmp_path_factory.mktemp("tar")
+    data = tarred({f"{i}.jpg": bytes([i]) * 600 for i in range(8)}, tarfile.USTAR_FORMAT)
+    end = 8 * 3 * 512  # of the last member
+    if flipped:  # the checksum of a header
+        place = 512 * 3 * (cut % 8) + 150
+        data = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+    else:
+        data = data[: end - cut * 256]
+    (root / "x.tar").write_bytes(data)
+    with pytest.raises(SourceError, match=r"x\.tar: this is no whole tar file|no tar file"):
+        listed(str(root))
 
 
 def test_a_range_beyond_the_end_is_missing(place: Location) -> None:

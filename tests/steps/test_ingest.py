@@ -13,7 +13,7 @@ from tests.sources.test_huggingface import image_folder, jpeg
 from tests.sources.test_webdataset import tarred
 from wslabel import pipeline
 from wslabel.config import load
-from wslabel.errors import ConfigError
+from wslabel.errors import ConfigError, SourceError
 from wslabel.settings import Project
 from wslabel.sources import webdataset
 
@@ -44,6 +44,9 @@ def test_tar_files_are_gone_through_once_and_new_ones_add_their_images(
         assert pipeline.ingest(one).made == 0
     (shards / "b.tar").write_bytes(tarred({f"{i}.jpg": jpeg((9, i, 9)) for i in range(3)}))
     again = pipeline.ingest(one)
+    (shards / "a.tar").write_bytes(tarred({f"{i}.jpg": jpeg((i, 9, 9), 40) for i in range(12)}))
+    with pytest.raises(SourceError, match=r"'a\.tar/\d+' lies elsewhere in its file now"):
+        pipeline.ingest(one)
     assert (again.made, again.total, again.num_images) == (1, 3, 3)
 
 

@@ -108,6 +108,7 @@ class Fetcher:
 
     def _fetch(self, uri: str) -> bytes:
         uri, start, end = _whole_and_part(uri)
+        uri = uri.removeprefix("file://").removeprefix("local://")
         if "://" in uri and not uri.startswith("s3://"):
             return _from_web(uri, start, end)
         if "\0" in uri:  # the system's calls take no such path
@@ -135,38 +136,53 @@ class Fetcher:
 def _from_web(uri: str, start: int | None, end: int | None) -> bytes:
     try:
         system = fsspec.open(uri).fs
-        if uri.startswith(("http://", "https://")) and start is None:
-            return bytes(sync(system.loop, _limited, system, uri))
-        return bytes(system.cat_file(uri, start=start, end=end))
-    except Unfetchable:
-        raise
+        if uri.startswith(("http://", "https://")):
+            data = bytes(sync(system.loop, _limited, system, uri, start, end))
+        else:
+            with system.open(uri) as stream:
+                stream.seek(start or 0)
+                limit = MAX_BYTES + 1
+                data = bytes(stream.read(limit if end is None else min(limit, end - (start or 0))))
     except Exception as error:  # noqa: BLE001 - given another type and raised
         raise _as_os_error(uri, error) from None
+    if len(data) > MAX_BYTES:
+        raise Unfetchable("too_large", f"{uri}: more than {MAX_BYTES:,} bytes")
+    if start is not None and end is not None and len(data) != end - start:
+        raise FileNotFoundError(f"{uri}: does not have the bytes {start} to {end}")
+    return data
 
 
-async def _limited(system: Any, uri: str) -> bytearray:
+async def _limited(system: Any, uri: str, start: int | None, end: int | None) -> bytearray:
     """Read an answer while it is not too long; nobody says beforehand how long it will be."""
     session = await system.set_session()
+    is_part = start is not None and end is not None and end > start
+    headers = {"Range": f"bytes={start}-{(end or 0) - 1}"} if is_part else {}
     data = bytearray()
-    async with session.get(system.encode_url(uri), **system.kwargs) as answer:
+    async with session.get(system.encode_url(uri), headers=headers, **system.kwargs) as answer:
         answer.raise_for_status()
         async for part in answer.content.iter_chunked(2**20):
             data += part
             if len(data) > MAX_BYTES:
-                raise Unfetchable("too_large", f"{uri}: more than {MAX_BYTES:,} bytes")
-    return data
+                break
+        # A server may know nothing of ranges and send all.
+        return data if answer.status == 206 else data[start:end]
 
 
 def _as_os_error(uri: str, error: Exception) -> Exception:
-    """Turn aiohttp's error of an answer, which is no OSError, by its HTTP status."""
-    status = getattr(error, "status", None)
-    if status is None:
+    """Turn aiohttp's errors, which are no OSErrors: those of an answer by its HTTP status."""
+    if isinstance(error, OSError):
         return error
+    status = getattr(error, "status", None)
     if status in (401, 403):
         return PermissionError(f"{uri}: HTTP {status}")
     if status in (404, 410):
         return FileNotFoundError(f"{uri}: HTTP {status}")
-    return OSError(f"{uri}: HTTP {status}")
+    if isinstance(error, ValueError):  # a uri that is none
+        return FileNotFoundError(f"{uri}: {error}")
+    if status is not None or type(error).__module__.startswith("aiohttp"):
+        what = type(error).__name__ if status is None else f"HTTP {status}"
+        return OSError(f"{uri}: {what}")
+    return error
 
 
 def _is_denied(error: OSError) -> bool:

@@ -1,13 +1,15 @@
 """Hugging Face source: a data set of the library `datasets`, local or from the hub.
 
-Images that are files stay where they are. Images that lie in Arrow or Parquet files are packed
-into tar files of the workspace once, so that every worker fetches its range of bytes from there;
-packing again writes the same files, so a killed ingest goes on where it ended.
+Files of a local data set stay where they are. Images that lie in Arrow or Parquet files, or in the
+cache of this machine, are packed into tar files of the workspace, so that every worker fetches its
+range of bytes from there. Tar files are named by their content, so packing again adds nothing, and
+such images by theirs, so that a data set may grow anywhere.
 """
 
+import hashlib
 import io
-import os
 import tarfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,7 +52,7 @@ def _split(settings: HuggingFace, name: str, ours: str | None, workspace: Locati
         raise SourceError(f"{settings.dataset}: the column '{settings.image}' holds no images")
     uris, ids = _uris(settings, name, rows, workspace)
     if settings.image_id is not None:
-        ids = [str(value) for value in rows[settings.image_id]]
+        ids = _names(rows, settings.image_id)
     columns: dict[str, Any] = {"image_id": ids, "uri": uris, "split": [ours] * len(ids)}
     columns["truth"] = truths(settings.classes, _names(rows, settings.truth))
     table = pa.table(columns, schema=LISTING)
@@ -60,7 +62,6 @@ def _split(settings: HuggingFace, name: str, ours: str | None, workspace: Locati
 
 
 def _load(settings: HuggingFace, split: str) -> Any:
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         found = datasets.load_dataset(
             settings.dataset, settings.subset, split=split, revision=settings.revision
@@ -84,61 +85,72 @@ def _names(rows: Any, column: str | None) -> list[str | None]:
 
 def _uris(
     settings: HuggingFace, split: str, rows: Any, workspace: Location
-) -> tuple[list[str | None], list[str]]:
-    """Say where each image is, and call it by its path in the data set or its row."""
-    pack = _Pack(workspace, f"packed/{split}-{rows._fingerprint}")
+) -> tuple[list[str | None], list[str | None]]:
+    """Say where each image is, and call it by its path in the data set or a hash of its bytes."""
+    pack = _Pack(workspace)
     uris: list[str | None] = []
-    ids = []
-    root = f"{Path(settings.dataset).resolve()}/"
-    for number, image in enumerate(_images(rows, settings.image)):
-        ids.append(f"{split}/{number:08d}")
-        if image is None:
-            uris.append(None)
-        elif image["bytes"] is not None:
-            uris.append(pack.add(f"{number:08d}", image["bytes"]))
-        else:
-            uris.append(image["path"])
-            ids[-1] = image["path"].removeprefix(root)
-    pack.close()
+    ids: list[str | None] = []
+    seen: Counter[str] = Counter()
+    root = f"{settings.dataset.rstrip('/')}/"
+    for row, image in enumerate(_images(rows, settings.image)):
+        uris.append(None)
+        ids.append(None)
+        data: Any = image and image["bytes"]
+        path: Any = image and image["path"]
+        if data is None and path is None:
+            continue
+        if data is None and path.startswith(root):
+            uris[row], ids[row] = path, path.removeprefix(root)
+            continue
+        data = Path(path).read_bytes() if data is None else data
+        digest = hashlib.blake2b(data, digest_size=12).hexdigest()
+        seen[digest] += 1
+        again = f"-{seen[digest]}" if seen[digest] > 1 else ""
+        ids[row] = f"{split}/{digest}{again}"
+        for known, uri in pack.add(row, data):
+            uris[known] = uri
+    for known, uri in pack.close():
+        uris[known] = uri
     return uris, ids
 
 
-def _images(rows: Any, column: str) -> Iterator[dict[str, Any] | None]:
+def _images(rows: Any, column: str) -> Iterator[Any]:
     plain = rows.select_columns([column]).cast_column(column, datasets.Image(decode=False))
     for batch in plain.with_format("arrow").iter(ROWS):
         yield from batch.column(column).to_pylist()
 
 
 class _Pack:
-    """Tar files that are filled one after another; what is there already is not written again."""
+    """Tar files that are filled one after another and named by their content."""
 
-    def __init__(self, workspace: Location, name: str) -> None:
+    def __init__(self, workspace: Location) -> None:
         self._workspace = workspace
-        self._name = name
-        self._number = 0
         self._open()
 
     def _open(self) -> None:
-        self._path = f"{self._name}-{self._number:05d}.tar"
+        self._ranges: list[tuple[int, int, int]] = []
         self._sink = io.BytesIO()
         # Headers of one block each, without times or owners: the same images, the same bytes.
         self._tar = tarfile.open(fileobj=self._sink, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closed by close()
 
-    def add(self, name: str, data: bytes) -> str:
-        """Append an image and give its uri."""
+    def add(self, row: int, data: bytes) -> Iterator[tuple[int, str]]:
+        """Append an image; where that closes a file, say which rows' images are where in it."""
         if self._sink.tell() > PACK:
-            self.close()
-            self._number += 1
+            yield from self.close()
             self._open()
-        member = tarfile.TarInfo(name)
+        member = tarfile.TarInfo(f"{len(self._ranges):08d}")
         member.size = len(data)
-        offset = self._sink.tell() + tarfile.BLOCKSIZE
+        self._ranges.append((row, self._sink.tell() + tarfile.BLOCKSIZE, len(data)))
         self._tar.addfile(member, io.BytesIO(data))
-        return part_of(self._workspace.uri(self._path), offset, len(data))
 
-    def close(self) -> None:
-        """Write the open file, if anything is in it."""
-        empty = self._sink.tell() == 0
+    def close(self) -> Iterator[tuple[int, str]]:
+        """Write the open file, if anything is in it, and say where its images are."""
         self._tar.close()
-        if not empty and not self._workspace.exists(self._path):
-            self._workspace.create(self._path, self._sink.getvalue())
+        if not self._ranges:
+            return
+        data = self._sink.getvalue()
+        path = f"packed/{hashlib.blake2b(data, digest_size=12).hexdigest()}.tar"
+        if not self._workspace.exists(path):
+            self._workspace.create(path, data)
+        for row, offset, size in self._ranges:
+            yield row, part_of(self._workspace.uri(path), offset, size)

@@ -9,10 +9,9 @@ image is later fetched as the range of bytes that it takes in its tar file.
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -21,13 +20,16 @@ from wslabel.errors import SourceError, nearest
 from wslabel.settings import S3, WebDataset
 from wslabel.sources.fetch import part_of
 from wslabel.sources.listing import LISTING, check, truths
-from wslabel.storage.location import Entry, Location
+from wslabel.storage.location import Entry, Location, retrying
 
 THREADS = 16
 """Tar files indexed at a time."""
 
 BUFFER = 2**18
 """Bytes read at once; small images are read through, over large ones it leaps."""
+
+FEW = 1000
+"""Samples of a tar file whose names are remembered, to tell the nearest one."""
 
 LARGEST_TEXT = 2**20
 """Bytes of a member that is read as text; more is an image or none of ours."""
@@ -39,21 +41,58 @@ class Sample:
 
     image_id: str
     uri: str = ""
+    extension: str = ""
     texts: dict[str, str] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
 
-    @cached_property
+    def take_image(self, extension: str, uri: str) -> None:
+        """Note where the image is.
+
+        Raises:
+            ValueError: there is one already.
+        """
+        if self.uri:
+            raise ValueError(
+                f"'{self.image_id}' has two images, .{self.extension} and .{extension}; "
+                "images.extensions says which count"
+            )
+        self.uri, self.extension = uri, extension
+
     def described(self) -> dict[str, Any]:
-        """The member `json`."""
-        found = json.loads(self.texts.get("json", "{}"))
+        """Parse the member `json`."""
+        try:
+            found = json.loads(self.texts.get("json", "{}"))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"the .json of '{self.image_id}' is no JSON: {error}") from None
         return found if isinstance(found, dict) else {}
 
-    def value(self, name: str) -> str | None:
-        """Look up a member by its extension or, if there is none, a key of the member `json`."""
-        if name in self.texts:
-            return self.texts[name].strip()
-        value = self.described.get(name)
-        return value if value is None or isinstance(value, str) else json.dumps(value)
+    def values(self, names: Sequence[str]) -> list[str | None]:
+        """Look each name up: a member by its extension or else a key of the member `json`."""
+        described = self.described()
+        found: list[str | None] = []
+        for name in names:
+            value = self.texts[name].strip() if name in self.texts else described.get(name)
+            text = value if value is None or isinstance(value, str) else json.dumps(value)
+            found.append(text)
+            (text or "").encode()  # a lone surrogate is no text
+        return found
+
+
+@dataclass
+class Index:
+    """What the samples of one tar file hold."""
+
+    rows: list[tuple[str, str, list[str | None]]] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
+
+    def add(self, sample: Sample | None, names: Sequence[str]) -> None:
+        """Keep a sample that has an image; the names that it knows only of the first ones."""
+        if sample is None or not sample.uri:
+            return
+        sample.image_id.encode()
+        self.rows.append((sample.image_id, sample.uri, sample.values(names)))
+        if len(self.rows) <= FEW:
+            self.known |= {*sample.texts, *sample.unread, *sample.described()}
 
 
 def tars(settings: WebDataset, s3: S3) -> tuple[Location, list[Entry]]:
@@ -79,19 +118,28 @@ def read(settings: WebDataset, s3: S3) -> pa.Table:
     """List the samples of all tar files; the id of an image is its tar file and its key.
 
     Raises:
-        SourceError: a file is no tar file, or no sample has an image or a value that is asked for.
+        SourceError: a file is no whole tar file, a sample has two images, or none has a value that
+            is asked for.
+        TransientStorageError: storage failed again and again.
     """
     place, entries = tars(settings, s3)
+    names = list(dict.fromkeys([*settings.metadata, *([settings.truth] if settings.truth else [])]))
     with ThreadPoolExecutor(THREADS) as pool:
-        lists = pool.map(lambda entry: list(_samples(place, entry.path, settings)), entries)
-        samples = [sample for found in lists for sample in found]
-    wanted = [*settings.metadata, *([settings.truth] if settings.truth else [])]
-    values = {name: _values(samples, name, settings) for name in wanted}
-    own = values.get(settings.truth or "", [None] * len(samples))
+        indexes = list(pool.map(lambda e: _index(place, e.path, settings, names), entries))
+    rows = [row for index in indexes for row in index.rows]
+    values = {name: [row[2][number] for row in rows] for number, name in enumerate(names)}
+    for name, found in values.items():
+        if all(value is None for value in found):
+            known = {key for index in indexes for key in index.known}
+            raise SourceError(
+                f"{settings.path}: no sample has '{name}', neither as a member nor in its .json; "
+                f"{nearest(name, known)}"
+            )
+    own = values.get(settings.truth or "", [None] * len(rows))
     columns: dict[str, list[str | None]] = {
-        "image_id": [sample.image_id for sample in samples],
-        "uri": [sample.uri for sample in samples],
-        "split": [None] * len(samples),
+        "image_id": [row[0] for row in rows],
+        "uri": [row[1] for row in rows],
+        "split": [None] * len(rows),
         "truth": truths(settings.classes, own),
     }
     columns |= {name: values[name] for name in settings.metadata}
@@ -99,30 +147,39 @@ def read(settings: WebDataset, s3: S3) -> pa.Table:
     return check(pa.table(columns, schema=pa.schema([*LISTING, *fields])), settings.path)
 
 
-def _samples(place: Location, path: str, settings: WebDataset) -> Iterator[Sample]:
-    """Go through one tar file and give the samples that have an image."""
-    sample: Sample | None = None
+def _index(place: Location, path: str, settings: WebDataset, names: Sequence[str]) -> Index:
+    uri = place.uri(path)
     try:
-        for member, stream in _members(place, path):
-            folder, _, name = member.name.rpartition("/")
-            key, _, extension = name.partition(".")
-            image_id = "/".join(part for part in (path, folder, key) if part)
-            if sample is None or sample.image_id != image_id:
-                if sample is not None and sample.uri:
-                    yield sample
-                sample = Sample(image_id)
-            extension = extension.lower()
-            if f".{extension}" in settings.extensions:
-                sample.uri = part_of(place.uri(path), member.offset_data, member.size)
-            elif member.size <= LARGEST_TEXT and settings.reads(extension):
-                stream.seek(member.offset_data)
+        return retrying(lambda: _gone_through(place, path, settings, names), uri)
+    except (tarfile.TarError, EOFError) as error:
+        raise SourceError(f"{uri}: this is no whole tar file: {error}") from None
+    except ValueError as error:
+        raise SourceError(f"{uri}: {error}") from None
+
+
+def _gone_through(place: Location, path: str, settings: WebDataset, names: Sequence[str]) -> Index:
+    index, sample = Index(), None
+    for member, stream in _members(place, path):
+        folder, _, name = member.name.rpartition("/")
+        key, _, extension = name.partition(".")
+        image_id = "/".join(part for part in (path, folder, key) if part)
+        if sample is None or sample.image_id != image_id:
+            index.add(sample, names)
+            sample = Sample(image_id)
+        extension = extension.lower()
+        if f".{extension}" in settings.extensions:
+            found = part_of(place.uri(path), member.offset_data, member.size)
+            sample.take_image(extension, found)
+        elif member.size <= LARGEST_TEXT and settings.reads(extension):
+            stream.seek(member.offset_data)
+            try:
                 sample.texts[extension] = stream.read(member.size).decode()
-            else:
-                sample.unread.append(extension)
-    except (tarfile.TarError, UnicodeDecodeError, EOFError) as error:
-        raise SourceError(f"{place.uri(path)}: this is no whole tar file: {error}") from None
-    if sample is not None and sample.uri:
-        yield sample
+            except UnicodeDecodeError as error:
+                raise ValueError(f"the member '{member.name}' is no text: {error}") from None
+        else:
+            sample.unread.append(extension)
+    index.add(sample, names)
+    return index
 
 
 def _members(place: Location, path: str) -> Iterator[tuple[tarfile.TarInfo, Any]]:
@@ -134,18 +191,7 @@ def _members(place: Location, path: str) -> Iterator[tuple[tarfile.TarInfo, Any]
                 # A sparse member is not stored as it is, and a link is none.
                 if member.isreg() and not member.issparse():
                     yield member, stream
-
-
-def _values(samples: list[Sample], name: str, settings: WebDataset) -> list[str | None]:
-    try:
-        values = [sample.value(name) for sample in samples]
-    except json.JSONDecodeError as error:
-        raise SourceError(f"{settings.path}: a member .json is no JSON: {error}") from None
-    if all(value is None for value in values):
-        known = {key for sample in samples[:1000] for key in (*sample.texts, *sample.unread)}
-        known |= {key for sample in samples[:1000] for key in sample.described}
-        raise SourceError(
-            f"{settings.path}: no sample has '{name}', neither as a member nor in its .json; "
-            f"{nearest(name, known)}"
-        )
-    return values
+            # Past the first header tarfile takes a broken one for the end.
+            stream.seek(tar.offset)
+            if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise tarfile.ReadError(f"no end of the archive at byte {tar.offset}")

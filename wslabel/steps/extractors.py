@@ -10,7 +10,7 @@ from wslabel.errors import WeightsError
 from wslabel.features.card import Card
 from wslabel.settings import S3, Categories, Classifier, Clip, Project
 from wslabel.steps import doors
-from wslabel.steps.constants import Constants
+from wslabel.steps.constants import Constants, NotMade
 from wslabel.storage import files
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table
@@ -91,9 +91,13 @@ def _extractor(name: str, settings: Any, s3: S3, constants: Constants) -> Extrac
         plain["model"] = files.content_hash(Path(settings.model))
     identity = fingerprint(*parts, plain, sha256, _category_text(settings))
     module_of = settings.kind
-    card = constants.get_or_make(
-        f"card-{identity}", lambda: doors.feature(module_of).describe(settings, weights).to_dict()
-    )
+    try:
+        card = constants.get_or_make(
+            f"card-{identity}",
+            lambda: doors.feature(module_of).describe(settings, weights).to_dict(),
+        )
+    except NotMade:
+        return Extractor(name, settings, identity, sha256)  # as if its precision were open
     precision = settings.precision
     if precision == "auto":
         precision = constants.get(f"precision-{identity}")

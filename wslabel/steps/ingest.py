@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 from collections import Counter
 from dataclasses import asdict
 from functools import partial
@@ -62,6 +63,7 @@ def _read(project: Project) -> pa.Table:
     if isinstance(settings, HuggingFace):
         if importlib.util.find_spec("datasets") is None:
             raise SourceError("images.source: huggingface needs: pip install wslabel[huggingface]")
+        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when it is imported
         source = doors.room("sources.huggingface")
         return source.read(settings, Location(project.workspace, project.s3))
     readers: dict[type, Any] = {
@@ -74,20 +76,18 @@ def _read(project: Project) -> pa.Table:
     return readers[type(settings)](settings, s3)
 
 
-def is_listed(tables: Tables) -> bool:
+def is_listed(tables: Tables, listing: str | None) -> bool:
     """Tell whether a source that is costly to list was ingested whole and is as it was."""
-    name = _listed(tables.project)
-    return name is not None and tables.constants.get(name) is not None
+    return listing is not None and tables.constants.get(listing) is not None
 
 
-def note_listed(tables: Tables) -> None:
+def note_listed(tables: Tables, listing: str | None) -> None:
     """Remember that a source that is costly to list was ingested whole."""
-    name = _listed(tables.project)
-    if name is not None:
-        tables.constants.keep(name, {"num_shards": len(tables.shards)})
+    if listing is not None:
+        tables.constants.keep(listing, {"num_shards": len(tables.shards)})
 
 
-def _listed(project: Project) -> str | None:
+def listing_name(project: Project) -> str | None:
     """Name the settings and state of a source that is costly to list, None of others."""
     settings = project.images
     state: list[Entry] = []
@@ -127,10 +127,28 @@ def draw_new(project: Project, listing: pa.Table, known: list[pa.Table]) -> pa.T
     counts: Counter[tuple[str | None, str]] = sum((drawing.count(t) for t in known), Counter())
     if known:
         listing = _as_before(listing, known[0].schema)
+        _refuse_moved(listing, known)
         ids = pa.chunked_array([c for t in known for c in t.column("image_id").chunks], pa.string())
         listing = drawing.unknown(listing, ids)
     settings = project.images
     return drawing.draw(listing, settings.split.model_dump(), settings.seed, counts)
+
+
+def _refuse_moved(listing: pa.Table, known: list[pa.Table]) -> None:
+    """Refuse other ranges of the same object: what was noted of its images is no longer true."""
+    if not pc.any(pc.match_substring(listing.column("uri"), "#bytes=")).as_py():
+        return
+    before = pa.concat_tables([table.select(["image_id", "uri"]) for table in known])
+    rows = pc.index_in(listing.column("image_id"), before.column("image_id").combine_chunks())
+    was, now = before.column("uri").take(rows), listing.column("uri")
+    same = [pc.replace_substring_regex(uris, "#bytes=.*", "") for uris in (was, now)]
+    moved = pc.and_(pc.equal(*same), pc.not_equal(was, now)).fill_null(False)  # noqa: FBT003
+    if pc.any(moved).as_py():
+        image = listing.column("image_id").filter(moved)[0]
+        raise SourceError(
+            f"images: '{image}' lies elsewhere in its file now, so that file was written anew; "
+            "give new files new names, or take another workspace"
+        )
 
 
 def _as_before(listing: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -201,9 +201,10 @@ class _Maker:
         """Look prompts up one by one; the model is loaded once, for those that are new."""
         names = {text: f"prompt-{fingerprint(extractor.identity, text)}" for text in texts}
 
+        new = [text for text, name in names.items() if self.constants.get(name) is None]
+
         @cache
         def embedded() -> dict[str, list[float]]:
-            new = [text for text, name in names.items() if self.constants.get(name) is None]
             settings = extractor.settings
             weights = locate(settings, self.project.s3)
             vectors = doors.feature(settings.kind).prompt_vectors(settings, weights, new)

@@ -49,11 +49,7 @@ def status(project: Project) -> list[TableStatus]:
 
 def _feature(tables: Tables, name: str) -> TableStatus:
     label = f"features/{name}"
-    try:
-        is_open = tables.is_open(name)
-    except NotMade:
-        is_open = True
-    if is_open:
+    if tables.is_open(name):
         return TableStatus(label, NO_NAME, 0, len(tables.shards), 0)
     table = tables.extractors[name].table(tables.location)
     known = tables.generations[name]
