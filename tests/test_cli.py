@@ -1,6 +1,9 @@
 """The command line: what each command prints, in tables and in JSON, and how it exits."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,3 +109,10 @@ def test_a_wrong_call_is_told_by_the_nearest_command(run: Run) -> None:
     assert code == 0
     for name in ("run", "status", "report", "explain", "init"):
         assert name in out
+
+
+def test_a_shell_completes_commands() -> None:
+    words = {"_WSLABEL_COMPLETE": "complete_bash", "COMP_WORDS": "wslabel st", "COMP_CWORD": "1"}
+    program = Path(sys.executable).with_name("wslabel")
+    found = subprocess.run([program], env=os.environ | words, capture_output=True, check=False)
+    assert found.stdout.split() == [b"status"]
