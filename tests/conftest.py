@@ -82,6 +82,17 @@ class Networks:
     clip_weights: Path
     words: Path
 
+    def net(self, **more: Any) -> dict[str, Any]:
+        """Give the section of a project file for the classifier."""
+        section: dict[str, Any] = {"kind": "classifier", "model": "timm/test_efficientnet"}
+        section |= {"weights": str(self.classifier), "model_options": {"num_classes": 5}}
+        return section | {"preprocess": {"resize": 32, "crop": 32}} | more
+
+    def clip(self, **more: Any) -> dict[str, Any]:
+        """Give the section of a project file for CLIP."""
+        paths = {"model": str(self.clip_config), "weights": str(self.clip_weights)}
+        return {"kind": "clip"} | paths | more
+
 
 CATEGORIES = ("seashore, coast", "rain forest", "fishing boat", "oak tree", "toaster")
 CLIP_CONFIG = {

@@ -241,23 +241,11 @@ def test_the_whole_story_with_networks_in_one_job_each(
 ) -> None:
     config = tiny_config(scenes)
     how = {"resize": 32, "crop": 32}
+    categories = {"file": str(networks.categories)}
     features = config["features"] | {
         "thumbnail": {"size": 32},
-        "net": {
-            "kind": "classifier",
-            "model": "timm/test_efficientnet",
-            "model_options": {"num_classes": 5},
-            "weights": str(networks.classifier),
-            "categories": {"file": str(networks.categories)},
-            "preprocess": how,
-            "top_k": 2,
-            "embedding": True,
-        },
-        "clip": {
-            "kind": "clip",
-            "model": str(networks.clip_config),
-            "weights": str(networks.clip_weights),
-        },
+        "net": networks.net(categories=categories, top_k=2, embedding=True),
+        "clip": networks.clip(),
     }
     words = {"sea": ["sea", "water"], "jungle": ["forest", "tree"]}
     prompts = {"sea": "the sea", "jungle": ["a forest", "trees"]}
@@ -295,8 +283,7 @@ def test_the_whole_story_with_networks_in_one_job_each(
 
 
 def with_clip(networks: Networks) -> dict[str, Any]:
-    clip = {"model": str(networks.clip_config), "weights": str(networks.clip_weights)}
-    return {"color": None, "clip": clip | {"kind": "clip", "precision": "float32"}}
+    return {"color": None, "clip": networks.clip(precision="float32")}
 
 
 def like(photos: Path, **more: Any) -> dict[str, Any]:

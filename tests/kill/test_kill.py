@@ -44,16 +44,7 @@ def without_training(found: dict[str, object]) -> dict[str, object]:
 
 
 def project(scenes: Path, networks: Networks, workspace: str, **sections: Any) -> dict[str, Any]:
-    net = {
-        "kind": "classifier",
-        "model": "timm/test_efficientnet",
-        "model_options": {"num_classes": 5},
-        "weights": str(networks.classifier),
-        "preprocess": {"resize": 32, "crop": 32},
-        "top_k": 0,
-        "embedding": True,
-        "precision": "float32",
-    }
+    net = networks.net(top_k=0, embedding=True, precision="float32")
     config = tiny_config(scenes, workspace=workspace, **sections)
     config["features"] |= {"thumbnail": {"size": 32}, "net": net}
     training = {"network": "linear", "feature": "net", "epochs": 3, "batch_size": 16}

@@ -60,24 +60,11 @@ def voters(
     (folder / "example.jpg").write_bytes(next(scenes.glob("coast/*.jpg")).read_bytes())
     functions = [{"name": name} | copy.deepcopy(how) for name, how in KINDS.items()]
     functions[2]["word_vectors"] = str(networks.words)
+    categories = {"file": str(networks.categories)}
     features = {
         "color": None,
-        "net": {
-            "kind": "classifier",
-            "model": "timm/test_efficientnet",
-            "model_options": {"num_classes": 5},
-            "weights": str(networks.classifier),
-            "categories": {"file": str(networks.categories)},
-            "preprocess": {"resize": 32, "crop": 32},
-            "precision": "float32",
-            "top_k": 2,
-        },
-        "clip": {
-            "kind": "clip",
-            "model": str(networks.clip_config),
-            "weights": str(networks.clip_weights),
-            "precision": "float32",
-        },
+        "net": networks.net(categories=categories, precision="float32", top_k=2),
+        "clip": networks.clip(precision="float32"),
     }
     config = tiny_config(scenes, features=features, labeling_functions=functions)
     project = load(write_config(folder / "p.yaml", config))
