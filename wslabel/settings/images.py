@@ -92,7 +92,7 @@ class WebDataset(Source):
 class HuggingFace(Source):
     """A data set of the Hugging Face library `datasets`: a local folder, or a name on its hub.
 
-    Images that lie in Arrow or Parquet files are packed into tar files of the workspace, once.
+    Images that are no files of a local folder are packed into tar files of the workspace.
     `splits` maps the data set's splits to ours (or to null, to be drawn).
     """
 
