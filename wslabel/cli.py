@@ -171,22 +171,34 @@ def _show_report(report: dict[str, Any]) -> None:
         for row in functions
     ]
     _print_table("Labeling functions", rows)
-    _print_table("Labels against truth", list(_qualities(report, ("label", "majority_label"))))
+    _print_table(
+        "Labels against truth", list(_qualities(report, LABELS, report.get("classes", [])))
+    )
     if best := best_function(report):
         print(f"the best labeling function alone: {best}")
-    variants = ("original", "soft", "hard")
-    _print_table("Networks on the test split", list(_qualities(report, variants)))
+    networks = report.get("networks", {})
+    judged = _qualities(networks, tuple(networks), report.get("classes", []))
+    _print_table("Networks on the test split", list(judged))
     if "page" in report:
         print(f"report: {report['page']}")
 
 
-def _qualities(report: dict[str, Any], kinds: Iterable[str]) -> Iterator[dict[str, Any]]:
-    names = {"label": "label model", "majority_label": "majority vote"}
+LABELS = {"label": "label model", "majority_label": "majority vote"}
+
+
+def _qualities(
+    report: dict[str, Any], kinds: Iterable[str], classes: list[str]
+) -> Iterator[dict[str, Any]]:
     for kind in kinds:
         for split, found in report.get(kind, {}).items():
-            row = {"labels": names.get(kind, kind), "split": split, "images": found["num_images"]}
+            row = {"labels": LABELS.get(kind, kind), "split": split, "images": found["num_images"]}
             row |= {"coverage": found["coverage"], "accuracy": found["accuracy"]}
-            for name, score in zip(report["classes"], found["classes"], strict=True):
+            if "roc_auc" in found:
+                row |= {
+                    "ROC-AUC": found["roc_auc"],
+                    "calibration error": found["calibration_error"],
+                }
+            for name, score in zip(classes, found["classes"], strict=True):
                 row |= {f"{name} {key}": score[key] for key in ("precision", "recall", "f1")}
             yield row
 

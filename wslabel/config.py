@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from wslabel.errors import ConfigError, nearest
-from wslabel.settings import FEATURE_KINDS, Categories, Classifier, Project
+from wslabel.settings import FEATURE_KINDS, Categories, Classifier, Project, Training
 
 
 def fingerprint(*parts: object) -> str:
@@ -36,6 +36,10 @@ def _plain(value: object) -> object:
 
 _ON_HUB = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 """A data set, or a user and a data set."""
+
+
+_NO_FILE = (None, "DEFAULT", "pretrained")
+"""Starts of a network that are found elsewhere than at a path."""
 
 
 def is_remote(uri: str) -> bool:
@@ -178,17 +182,14 @@ def _resolve(file: Path, project: Project) -> Project:
         _resolve_vote(file, f"labeling_functions[{index}] ({vote.name})", vote, existing)
         for index, vote in enumerate(project.labeling_functions)
     ]
-    training = project.training
-    if training is not None and training.weights is not None and training.weights != "DEFAULT":
-        weights = existing("training.weights", training.weights)
-        training = training.model_copy(update={"weights": weights})
     return project.model_copy(
         update={
             "workspace": place("workspace", project.workspace),
             "images": images,
             "features": features,
             "labeling_functions": votes,
-            "training": training,
+            "training": _resolve_training(project.training, existing),
+            "pretraining": _resolve_start("pretraining", project.pretraining, existing),
         }
     )
 
@@ -233,6 +234,25 @@ def _resolve_feature(key: str, feature: Any, existing: Any) -> Any:
         names = existing(f"{key}.categories.file", feature.categories.file)
         update["categories"] = feature.categories.model_copy(update={"file": names})
     return feature.model_copy(update=update)
+
+
+def _resolve_training(training: Training | None, existing: Any) -> Training | None:
+    if training is None:
+        return None
+    training = _resolve_start("training", training, existing)
+    variants = {
+        name: changes
+        if changes.get("weights") in _NO_FILE
+        else changes | {"weights": existing(f"training.variants.{name}", changes["weights"])}
+        for name, changes in training.variants.items()
+    }
+    return training.model_copy(update={"variants": variants})
+
+
+def _resolve_start(key: str, how: Any, existing: Any) -> Any:
+    if how is None or how.weights in _NO_FILE:
+        return how
+    return how.model_copy(update={"weights": existing(f"{key}.weights", how.weights)})
 
 
 def _resolve_vote(file: Path, key: str, vote: Any, existing: Any) -> Any:

@@ -8,6 +8,7 @@ WslabelError                    everything below; the command line prints its on
 ├── StorageError                a place that cannot be read or written
 │   └── TransientStorageError   throttling, resets, time-outs: worth another try
 ├── ClusterTooSmall             the cluster can never run this job
+├── TrainingError               a network that could not be trained
 ├── TooManyErrors               too large a share of the images failed
 └── WorkLeft                    some shards could not be finished; running again takes them up
 """
@@ -50,6 +51,10 @@ class TransientStorageError(StorageError):
 
 class ClusterTooSmall(WslabelError):
     """The cluster lacks what the job needs, now and later."""
+
+
+class TrainingError(WslabelError):
+    """Workers that train failed more often than the settings allow."""
 
 
 class TooManyErrors(WslabelError):

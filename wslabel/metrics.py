@@ -48,3 +48,52 @@ def scores(confusion_KK: np.ndarray) -> Scores:
         num_images,
         tuple(ClassScore(float(p), float(r), float(f), int(n)) for p, r, f, n in classes),
     )
+
+
+def macro_f1(truth_N: np.ndarray, found_N: np.ndarray, num_classes: int) -> float:
+    """Give the mean F1 over the classes that occur in truth; 0 without images."""
+    if not len(truth_N):
+        return 0.0
+    classes = scores(confusion(truth_N, found_N, num_classes)).classes
+    return float(np.mean([c.f1 for c in classes if c.support]))
+
+
+def roc_auc(truth_N: np.ndarray, probs_NK: np.ndarray) -> float | None:
+    """Give the area under the ROC curve, each class against the rest, averaged over the classes.
+
+    Only classes that some images have and others lack count; None where there is no such class.
+    """
+    areas = []
+    for label in range(probs_NK.shape[1]):
+        is_it_N = truth_N == label
+        if is_it_N.any() and not is_it_N.all():
+            areas.append(_area(is_it_N, probs_NK[:, label]))
+    return float(np.mean(areas)) if areas else None
+
+
+def _area(is_it_N: np.ndarray, scores_N: np.ndarray) -> float:
+    """Give the share of pairs of a true and an untrue image that scores order rightly."""
+    _, place_N, counts = np.unique(scores_N, return_inverse=True, return_counts=True)
+    ranks_N = (np.cumsum(counts) - (counts - 1) / 2)[place_N]  # ties share their mean rank
+    true, untrue = int(is_it_N.sum()), int((~is_it_N).sum())
+    return float((ranks_N[is_it_N].sum() - true * (true + 1) / 2) / (true * untrue))
+
+
+def calibration_error(truth_N: np.ndarray, probs_NK: np.ndarray, bins: int = 15) -> float | None:
+    """Give the expected calibration error: mean gap of confidence and accuracy over equal bins.
+
+    Guo et al. 2017; None without images.
+    """
+    if not len(truth_N):
+        return None
+    confidence_N, right_N = probs_NK.max(axis=1), probs_NK.argmax(axis=1) == truth_N
+    bin_N = np.minimum((confidence_N * bins).astype(int), bins - 1)
+    gaps_B = np.bincount(bin_N, confidence_N - right_N, bins)
+    return float(np.abs(gaps_B).sum() / len(truth_N))
+
+
+def negative_log_likelihood(truth_N: np.ndarray, probs_NK: np.ndarray) -> float | None:
+    """Give the mean of -log p(truth), of probabilities of at least 1e-7; None without images."""
+    if not len(truth_N):
+        return None
+    return float(-np.log(np.maximum(probs_NK[np.arange(len(truth_N)), truth_N], 1e-7)).mean())

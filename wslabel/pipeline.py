@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from functools import partial, reduce
 from typing import Any
 
-from wslabel.engine.cluster import connect
 from wslabel.engine.drive import Spread, drive, pools
 from wslabel.engine.tasks import once
 from wslabel.engine.work import Receipt, Step
@@ -36,11 +35,10 @@ from wslabel.steps.ingest import (
     refuse_redrawing,
 )
 from wslabel.steps.label import Label, Summarize
-from wslabel.steps.predict import Predict
+from wslabel.steps.learn import predict_networks, pretrain_body, train_networks
 from wslabel.steps.status import TableStatus
 from wslabel.steps.status import status as count_tables
 from wslabel.steps.tables import Derived, Tables
-from wslabel.steps.train import inputs, network_maker, prediction_works, training_run
 from wslabel.steps.vote import Vote, refuse_unknown_columns
 from wslabel.storage.location import Location
 from wslabel.storage.table import shard_name
@@ -218,22 +216,24 @@ def _fitted(tables: Tables) -> Parameters | None:
     return Parameters.from_json(found["parameters"])
 
 
+def pretrain(project: Project) -> Outcome:
+    """Train the body that `pretraining` describes on images alone."""
+    start = time.monotonic()
+    tables = _with_features(project)
+    how = project.pretraining
+    if how is None:
+        return Outcome("pretrain")
+    made = pretrain_body(tables, how)
+    return Outcome("pretrain", made, 1, seconds=time.monotonic() - start)
+
+
 def train(project: Project) -> Outcome:
-    """Train a network per kind of label, each from a fresh, equally seeded start."""
+    """Train a network per kind of label and variant, each from a fresh, equally seeded start."""
     start = time.monotonic()
     tables = _with_labels(project)
-    if project.training is None:
-        return Outcome("train")
-    missing = [v for v in tables.variants if not tables.location.exists(tables.model(v))]
-    if missing:
-        connect(project.engine)
-        trainer = doors.room("training.trainer")
-        runs = [training_run(tables, variant) for variant in missing]
-        training = project.training
-        keep = tables.location.create
-        trainer.train(runs, keep, workers=training.workers, use_gpu=training.use_gpu)
+    made = train_networks(tables, list(tables.networks.values()))
     seconds = time.monotonic() - start
-    return Outcome("train", len(missing), len(tables.variants), seconds=seconds)
+    return Outcome("train", made, len(tables.networks), seconds=seconds)
 
 
 def _with_labels(project: Project) -> Tables:
@@ -247,29 +247,8 @@ def predict(project: Project) -> Outcome:
     """Run every trained network over all images, each input read once."""
     start = time.monotonic()
     tables = _with_labels(project)
-    derived = {variant: tables.predictions(variant) for variant in tables.variants}
-    models = {variant: tables.model(variant) for variant in tables.variants}
-    works = prediction_works(tables, derived)
-    lacking = {variant for work in works for variant in work.lacking}
-    for variant in lacking:
-        if not tables.location.exists(models[variant]):
-            raise WorkLeft(f"{models[variant]} is missing; run the stage train first")
-    receipts: list[Receipt] = []
-    if works:
-        step = Predict(
-            tables.location,
-            inputs(tables),
-            {variant: models[variant] for variant in lacking},
-            {variant: derived[variant].table.folder for variant in lacking},
-            network_maker(tables),
-            len(project.classes),
-        )
-        is_linear = project.training is not None and project.training.network == "linear"
-        spread = Spread.CHEAP if is_linear else Spread.GPU
-        receipts = list(drive(project.engine, "predict", step, works, spread=spread))
-        for table_ in derived.values():
-            table_.table.supersede(table_.state)
-    return _outcome("predict", receipts, len(derived[tables.variants[0]].works), start)
+    receipts, num_groups = predict_networks(tables, list(tables.networks.values()))
+    return _outcome("predict", receipts, num_groups, start)
 
 
 def evaluate(project: Project) -> Outcome:
@@ -279,8 +258,8 @@ def evaluate(project: Project) -> Outcome:
     name = tables.evaluation
     made = 0
     if not tables.location.exists(name):
-        for variant in tables.variants:
-            _refuse_missing(tables.predictions(variant), f"predictions of {variant}", "predict")
+        for name_, network in tables.networks.items():
+            _refuse_missing(tables.predictions(network), f"predictions of {name_}", "predict")
         works = evaluation_works(tables)
         step = Evaluate(tables.location, tuple(project.classes))
         receipts = drive(project.engine, "evaluate", step, works, spread=Spread.CHEAP)
@@ -336,6 +315,7 @@ STAGES: tuple[Callable[..., Outcome], ...] = (
     featurize,
     vote,
     label,
+    pretrain,
     train,
     predict,
     evaluate,
@@ -363,6 +343,8 @@ def run(
         if stage in (vote, label) and not project.labeling_functions:
             continue
         if stage in (train, predict) and project.training is None:
+            continue
+        if stage is pretrain and project.pretraining is None:
             continue
         if stage in (evaluate, report) and not (project.labeling_functions or project.training):
             continue

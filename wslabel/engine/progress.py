@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -27,12 +28,27 @@ def is_quiet() -> bool:
     return bool(os.environ.get("CI") or os.environ.get("WSLABEL_QUIET"))
 
 
-def track(receipts: Iterable[Receipt], stage: str, num_items: int) -> Iterator[Receipt]:
-    """Pass receipts on and show how it goes: a bar on a terminal, a line now and then in a log."""
+class Show(Protocol):
+    """What shows how a stage goes."""
+
+    def step(self, text: str) -> None:
+        """Show that one more item is done."""
+        ...
+
+
+@contextmanager
+def showing(stage: str, num_items: int) -> Iterator[Show]:
+    """Show how a stage goes: a bar on a terminal, a line now and then in a log, nothing in CI."""
     if is_quiet():
-        yield from receipts
+        yield _Nothing()
         return
     with (_bar if sys.stderr.isatty() else _lines)(stage, num_items) as show:
+        yield show
+
+
+def track(receipts: Iterable[Receipt], stage: str, num_items: int) -> Iterator[Receipt]:
+    """Pass receipts on and show how it goes: a bar on a terminal, a line now and then in a log."""
+    with showing(stage, num_items) as show:
         start, num_images, errors = time.monotonic(), 0, Counter[str]()
         for receipt in receipts:
             num_images += receipt.num_images
@@ -47,6 +63,11 @@ def tell(text: str) -> None:
     """Show how something without a known end goes."""
     if not is_quiet():
         print(text, file=sys.stderr, flush=True)  # noqa: T201 - beside the progress bars
+
+
+class _Nothing:
+    def step(self, text: str) -> None:
+        pass
 
 
 class _Bar:

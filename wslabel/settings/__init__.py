@@ -22,7 +22,17 @@ from wslabel.settings.images import (
     TableSource,
     WebDataset,
 )
-from wslabel.settings.learning import Augmentations, LabelModel, Training
+from wslabel.settings.learning import (
+    WHERE_IT_RUNS,
+    Augmentations,
+    Comparison,
+    Consistency,
+    LabelModel,
+    Optimization,
+    Pretraining,
+    SelfTraining,
+    Training,
+)
 from wslabel.settings.project import Engine, Project
 from wslabel.settings.votes import (
     CategoryVote,
@@ -37,6 +47,7 @@ from wslabel.settings.votes import (
 __all__ = [
     "FEATURE_KINDS",
     "S3",
+    "WHERE_IT_RUNS",
     "Augmentations",
     "Categories",
     "CategoryVote",
@@ -44,17 +55,22 @@ __all__ = [
     "Clip",
     "Color",
     "ColorVote",
+    "Comparison",
+    "Consistency",
     "Engine",
     "Folder",
     "Generated",
     "HuggingFace",
     "LabelModel",
     "OpenImages",
+    "Optimization",
     "PatternVote",
     "Preprocess",
+    "Pretraining",
     "Project",
     "PythonVote",
     "Quantile",
+    "SelfTraining",
     "SimilarityVote",
     "TableSource",
     "Threshold",

@@ -8,7 +8,15 @@ from wslabel.errors import nearest
 from wslabel.settings.base import S3, Fraction, Settings, refuse
 from wslabel.settings.features import Classifier, Feature
 from wslabel.settings.images import Images
-from wslabel.settings.learning import LabelModel, Training
+from wslabel.settings.learning import (
+    Comparison,
+    LabelModel,
+    Optimization,
+    Pretraining,
+    SelfTraining,
+    Training,
+    check_reference,
+)
 from wslabel.settings.votes import PatternVote, PythonVote, SimilarityVote, Vote
 
 
@@ -46,7 +54,10 @@ class Project(Settings):
     features: dict[str, Feature]
     labeling_functions: list[Vote] = []
     label_model: LabelModel = LabelModel()
+    pretraining: Pretraining | None = None
     training: Training | None = None
+    self_training: SelfTraining | None = None
+    comparison: Comparison = Comparison()
     engine: Engine = Engine()
     s3: S3 = S3()
 
@@ -125,28 +136,60 @@ class Project(Settings):
             )
 
     def _check_training(self) -> None:
+        if self.pretraining is not None:
+            self._check_network("pretraining", self.pretraining)
         training = self.training
         if training is None:
+            if self.self_training is not None:
+                raise refuse("self_training: there is no training to repeat")
             return
-        where = "training.feature"
-        weak = set(training.labels) & {"soft", "hard"} or training.validate_on == "weak"
-        if weak and not self.labeling_functions:
-            raise refuse("training.labels: soft and hard need labeling_functions")
-        if training.network in ("linear", "cnn") and training.weights is not None:
-            what = "a linear head" if training.network == "linear" else "a cnn"
-            raise refuse(f"training.weights: {what} starts from random numbers")
-        if training.network != "linear":
-            self._check_feature(where, training.feature, "thumbnail")
+        self._check_loops(training)
+        for name in training.names:
+            where = f"training.variants.{name}" if name in training.variants else "training"
+            one = training.variant(name)
+            weak = one.labels != ["original"] or one.validate_on == "weak"
+            if weak and not self.labeling_functions:
+                raise refuse(f"{where}.labels: soft and hard need labeling_functions")
+            if one.weights == "pretrained":
+                self._check_pretrained(where, one)
+            self._check_network(where, one)
+
+    def _check_loops(self, training: Training) -> None:
+        if self.self_training is not None:
+            name = self.self_training.variant
+            check_reference("self_training.variant", name, training.names)
+            if training.variant(name).labels == ["original"]:
+                raise refuse(f"self_training.variant: '{name}' learns from truth, not weak labels")
+        if self.comparison.reference is not None:
+            check_reference("comparison.reference", self.comparison.reference, training.names)
+
+    def _check_pretrained(self, where: str, training: Training) -> None:
+        if self.pretraining is None:
+            raise refuse(f"{where}.weights: pretrained needs a section 'pretraining'")
+        if self.pretraining.network != training.network:
+            raise refuse(
+                f"{where}.network: {training.network} cannot start from a pretrained "
+                f"{self.pretraining.network}"
+            )
+
+    def _check_network(self, section: str, how: Optimization) -> None:
+        where = f"{section}.feature"
+        if how.network == "linear" and how.weights is not None:
+            raise refuse(f"{section}.weights: a linear head starts from random numbers")
+        if how.network == "cnn" and how.weights == "DEFAULT":
+            raise refuse(f"{section}.weights: a cnn has no DEFAULT")
+        if how.network != "linear":
+            self._check_feature(where, how.feature, "thumbnail")
             return
-        if training.augment is not None:
-            raise refuse("training.augment: there are no images to change in embeddings")
+        for key in ("augment", "mixup", "cutmix"):
+            if getattr(how, key, None):
+                raise refuse(f"{section}.{key}: there are no images to change in embeddings")
         embedded = {
             name: f
             for name, f in self.features.items()
             if f.kind == "clip" or (f.kind == "classifier" and f.embedding)
         }
-        if training.feature not in embedded:
+        if how.feature not in embedded:
             raise refuse(
-                f"{where}: '{training.feature}' stores no embedding; "
-                f"{nearest(training.feature, embedded)}"
+                f"{where}: '{how.feature}' stores no embedding; {nearest(how.feature, embedded)}"
             )

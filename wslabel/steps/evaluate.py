@@ -11,7 +11,14 @@ from wslabel import schema
 from wslabel.columns import to_array
 from wslabel.engine.work import Receipt
 from wslabel.labeling import analysis
-from wslabel.metrics import confusion, scores
+from wslabel.metrics import (
+    calibration_error,
+    confusion,
+    macro_f1,
+    negative_log_likelihood,
+    roc_auc,
+    scores,
+)
 from wslabel.settings import Project
 from wslabel.steps.group import read_images
 from wslabel.steps.label import class_ids, votes_matrix
@@ -33,20 +40,40 @@ class Quality:
 
 
 @dataclass(frozen=True)
+class Answers:
+    """What a network says of the test images whose truth is known."""
+
+    truth_N: np.ndarray
+    probs_NK: np.ndarray
+
+    def __add__(self, other: "Answers") -> "Answers":
+        truth_N = np.concatenate([self.truth_N, other.truth_N])
+        return Answers(truth_N, np.concatenate([self.probs_NK, other.probs_NK]))
+
+
+@dataclass(frozen=True)
 class Findings:
     """What one or more groups show; adds up over groups."""
 
     counts: analysis.Counts | None = None
     quality: Mapping[str, Quality] = field(default_factory=dict)
+    answers: Mapping[str, Answers] = field(default_factory=dict)
 
     def __add__(self, other: "Findings") -> "Findings":
         counts = self.counts or other.counts
         if self.counts is not None and other.counts is not None:
             counts = analysis.merge(self.counts, other.counts)
-        quality = dict(self.quality)
-        for name, value in other.quality.items():
-            quality[name] = quality[name] + value if name in quality else value
-        return Findings(counts, quality)
+        return Findings(
+            counts, _each(self.quality, other.quality), _each(self.answers, other.answers)
+        )
+
+
+def _each(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Add up what stands under the same name."""
+    added = dict(one)
+    for name, value in other.items():
+        added[name] = added[name] + value if name in added else value
+    return added
 
 
 @dataclass(frozen=True)
@@ -86,10 +113,12 @@ class Evaluate:
                 for split in schema.SPLITS:
                     mine = split_N == split
                     quality[f"{kind}/{split}"] = self._quality(truth_N[mine], found_N[mine])
-        for variant, path in item.predictions.items():
-            found_N, mine = to_array(self._read(path).column("label")), split_N == "test"
-            quality[f"{variant}/test"] = self._quality(truth_N[mine], found_N[mine])
-        return Receipt(item.key, len(truth_N), result=Findings(counts, quality))
+        answers = {}
+        for name, path in item.predictions.items():
+            probs_NK = to_array(self._read(path).column("probabilities"))
+            judged = (split_N == "test") & (truth_N >= 0)
+            answers[name] = Answers(truth_N[judged].astype(int), probs_NK[judged])
+        return Receipt(item.key, len(truth_N), result=Findings(counts, quality, answers))
 
     def _read(self, path: str) -> pa.Table:
         folder, _, name = path.rpartition("/")
@@ -104,7 +133,7 @@ class Evaluate:
 
 def evaluation_works(tables: Tables) -> list[Files]:
     """List the groups of a project with the files to compare."""
-    derived = [(f"{v}", tables.predictions(v)) for v in tables.variants]
+    derived = [(name, tables.predictions(n)) for name, n in tables.networks.items()]
     votes = tables.votes if tables.project.labeling_functions else None
     labels = tables.labels if tables.project.labeling_functions else None
     whole = (votes.works if votes else None) or (derived[0][1].works if derived else [])
@@ -114,7 +143,7 @@ def evaluation_works(tables: Tables) -> list[Files]:
             work.shards,
             votes.table.path(votes.works[i].name) if votes else None,
             labels.table.path(labels.works[i].name) if labels else None,
-            {variant: d.table.path(d.works[i].name) for variant, d in derived},
+            {name: d.table.path(d.works[i].name) for name, d in derived},
         )
         for i, work in enumerate(whole)
     ]
@@ -134,7 +163,26 @@ def report_of(project: Project, findings: Findings) -> dict[str, Any]:
         coverage = found["num_images"] / quality.num_truths if quality.num_truths else None
         more = {"coverage": coverage, "confusion": quality.confusion_KK.tolist()}
         report.setdefault(kind, {})[split] = found | more
+    report["networks"] = {
+        name: {"test": judge(found, len(project.classes))}
+        for name, found in findings.answers.items()
+    }
     return report
+
+
+def judge(answers: Answers, num_classes: int) -> dict[str, Any]:
+    """Score what a network says of images whose truth is known; it says nothing of some."""
+    said_N = ~np.isnan(answers.probs_NK[:, 0])
+    truth_N, probs_NK = answers.truth_N[said_N], answers.probs_NK[said_N]
+    confusion_KK = confusion(truth_N, probs_NK.argmax(axis=1), num_classes)
+    return asdict(scores(confusion_KK)) | {
+        "coverage": float(said_N.mean()) if len(said_N) else None,
+        "confusion": confusion_KK.tolist(),
+        "macro_f1": macro_f1(truth_N, probs_NK.argmax(axis=1), num_classes),
+        "roc_auc": roc_auc(truth_N, probs_NK),
+        "calibration_error": calibration_error(truth_N, probs_NK),
+        "negative_log_likelihood": negative_log_likelihood(truth_N, probs_NK),
+    }
 
 
 def best_function(evaluation: Mapping[str, Any]) -> str | None:

@@ -1,7 +1,10 @@
-"""Training examples from tables: inputs of one split beside truth or weak labels."""
+"""Training examples from tables: inputs of some splits beside truth or weak labels."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,12 +12,23 @@ import pyarrow as pa
 from wslabel import schema
 from wslabel.columns import to_array
 from wslabel.features.decode import decode
-from wslabel.settings import Preprocess
+from wslabel.settings import Augmentations, Preprocess
 from wslabel.steps import doors
-from wslabel.steps.group import GroupWork, read_images
+from wslabel.steps.ahead import ahead
 from wslabel.steps.label import class_ids
 from wslabel.storage.location import Location
-from wslabel.storage.table import Table, shard_name
+from wslabel.storage.table import GROUP_SIZE, Table, error_count, shard_name
+from wslabel.training import labels as treatment
+from wslabel.training.batch import Batch
+from wslabel.training.order import deal, windows
+
+SHUFFLED_SHARDS = 16
+"""Shards within which images are shuffled; a worker holds the inputs of its part of two windows."""
+
+KEPT_BYTES = 256 * 2**20
+"""Decoded images that a process keeps for the next epoch; the first come stay."""
+
+_kept: dict[tuple[object, ...], dict[tuple[int, int], np.ndarray]] = {}
 
 
 @dataclass(frozen=True)
@@ -25,108 +39,278 @@ class Inputs:
     folder: str
     preprocess: Preprocess | None = None
 
-    def read(self, shard: int, generation: int) -> tuple[np.ndarray, np.ndarray]:
-        """Read the inputs of a shard's images, and which images have one."""
-        column = "jpeg" if self.preprocess else "embedding"
-        table = Table(self.workspace, self.folder).read(shard_name(shard, generation), [column])
-        known_N = ~np.asarray(table.column(column).is_null())
-        values = to_array(table.column(column))
-        return (self._pixels(values) if self.preprocess else values), known_N
+    @property
+    def _column(self) -> str:
+        return "jpeg" if self.preprocess else "embedding"
 
-    def _pixels(self, jpegs_N: np.ndarray) -> np.ndarray:
+    def known(self, shard: int, generation: int) -> np.ndarray:
+        """Tell which images of a shard have an input."""
+        table, name = Table(self.workspace, self.folder), shard_name(shard, generation)
+        footer = table.footer(name)
+        if not error_count(footer):
+            return np.ones(footer.num_rows, bool)
+        return np.asarray(table.read(name, ["error"]).column("error").is_null())
+
+    def load(self, shard: int, generation: int) -> np.ndarray:
+        """Load what is stored of a shard: embeddings, or the bytes of thumbnails."""
+        table = Table(self.workspace, self.folder).read(
+            shard_name(shard, generation), [self._column]
+        )
+        return to_array(table.column(self._column))
+
+    def decoded(self, stored: np.ndarray, shard: int, rows: np.ndarray) -> np.ndarray:
+        """Turn what is stored of some images of a shard into what the network reads."""
         how = self.preprocess
-        assert how is not None
+        if how is None:
+            return np.asarray(stored[rows])
+        kept = self._kept()
         prepare = doors.room("features.resize").prepare
-        blank = np.zeros((how.crop, how.crop, 3), np.uint8)
-        pixels = [blank if j is None else prepare(decode(j, 2**31), how) for j in jpegs_N]
-        return np.stack(pixels)
+        pixels = np.empty((len(rows), how.crop, how.crop, 3), np.uint8)
+        for index, row in enumerate(rows.tolist()):
+            found = kept.get((shard, row))
+            if found is None:
+                found = prepare(decode(stored[row], 2**31), how)
+                if (len(kept) + 1) * pixels[0].nbytes <= KEPT_BYTES:
+                    kept[shard, row] = found.copy()
+            pixels[index] = found
+        return pixels
+
+    def _kept(self) -> dict[tuple[int, int], np.ndarray]:
+        key = (self.workspace.root, self.folder, self.preprocess)
+        if key not in _kept:
+            _kept.clear()  # what another network read
+        return _kept.setdefault(key, {})
+
+    def read(self, shard: int, generation: int) -> tuple[np.ndarray, np.ndarray]:
+        """Read the inputs of those images of a shard that have one, and which these are."""
+        known_N = self.known(shard, generation)
+        rows = np.flatnonzero(known_N)
+        return self.decoded(self.load(shard, generation), shard, rows), known_N
+
+
+@dataclass(frozen=True)
+class Column:
+    """A group table of which training reads one shard at a time."""
+
+    workspace: Location
+    folder: str
+    files: Mapping[int, str]
+
+    def read(self, shard: int, columns: Sequence[str]) -> pa.Table:
+        """Read columns of one shard."""
+        name = self.files[shard // GROUP_SIZE]
+        first = int(name.partition("-")[0])
+        # A group's file has one row group per shard there is; all of a group are consecutive.
+        return Table(self.workspace, self.folder).read_row_group(name, shard - first, columns)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The images of a fold, or all others: a column `fold` and a number in it."""
+
+    column: Column
+    fold: int
+    is_held: bool
+
+    def mask(self, shard: int) -> np.ndarray:
+        """Tell which images of a shard belong to it."""
+        folds_N = to_array(self.column.read(shard, ["fold"]).column("fold"))
+        return np.asarray((folds_N == self.fold) == self.is_held)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What networks learn of each image, and which images they learn from.
+
+    Attributes:
+        classes: names in the order of their ids.
+        splits: whose images these are.
+        kind: `original` for truth, `soft` or `hard` for weak labels, None for images alone.
+        labels: the table of weak labels, None for truth.
+        part: of the images of these splits; None for all.
+        threshold: images whose weak label is less probable are left out.
+        unlabeled: whether images without a label stay, with weight 0.
+        smoothing: the share of each label that is spread, and its form.
+        class_weights: of each class.
+        by_confidence: whether images count by the probability of their label.
+    """
+
+    classes: tuple[str, ...]
+    splits: tuple[str, ...]
+    kind: str | None
+    labels: Column | None = None
+    part: Part | None = None
+    threshold: float = 0.0
+    unlabeled: bool = False
+    smoothing: tuple[float, str] = (0.0, "uniform")
+    class_weights: tuple[float, ...] | None = None
+    by_confidence: bool = False
+
+    def read(self, workspace: Location, shard: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Read a shard: targets [n, K], weights [n], and which images are learned from."""
+        is_true = self.kind == "original"
+        columns = ["split", schema.TRUTH] if is_true else ["split"]
+        images = Table(workspace, "images").read(shard_name(shard), columns)
+        mine_N = np.isin(images.column("split").to_numpy(), self.splits)
+        if self.part is not None:
+            mine_N &= self.part.mask(shard)
+        if self.kind is None:
+            return np.zeros((len(mine_N), 0), np.float32), np.ones(len(mine_N), np.float32), mine_N
+        given_NK, sure_N = self._truth(images) if is_true else self._weak(shard)
+        targets_NK, weights_N = self._treat(given_NK)
+        return targets_NK, weights_N * sure_N, mine_N & (sure_N | self.unlabeled)
+
+    def _truth(self, images: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+        ids_N = class_ids(images.column(schema.TRUTH), self.classes)
+        return one_hot(ids_N, len(self.classes)), ids_N >= 0
+
+    def _weak(self, shard: int) -> tuple[np.ndarray, np.ndarray]:
+        assert self.labels is not None
+        table = self.labels.read(shard, ["probabilities", "label"])
+        probs_NK = to_array(table.column("probabilities"))
+        confidence_N = treatment.confidence(probs_NK)
+        sure_N = (confidence_N > 0) & (confidence_N >= self.threshold)
+        if self.kind == "hard":
+            ids_N = to_array(table.column("label"))
+            return one_hot(ids_N, len(self.classes)), sure_N & (ids_N >= 0)
+        return np.nan_to_num(probs_NK, nan=0.0), sure_N
+
+    def _treat(self, given_NK: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        weights_K = np.array(self.class_weights or [1.0] * len(self.classes), np.float32)
+        weights_N = treatment.image_weights(given_NK, weights_K, by_confidence=self.by_confidence)
+        smoothed = treatment.smooth(given_NK, *self.smoothing)
+        return np.asarray(smoothed, np.float32), weights_N
 
 
 @dataclass(frozen=True)
 class TableExamples:
-    """The labeled images of one split; shards in a seeded order, images shuffled within a group.
+    """The examples of some splits; batches are the same however many workers share them.
 
     Attributes:
         inputs: what the network reads.
-        works: groups of the input's shards.
-        target: `original` for truth, `soft` or `hard` for weak labels.
-        labels: folder of the weak labels, None for truth.
-        label_files: file of the weak labels of each group.
-        classes: names in the order of their ids.
-        split: whose images these are.
+        shards: with their generation of the input.
+        targets: what is learned, and of which images.
         batch_size: of all workers together.
-        seed: of the order; None keeps the tables' order.
+        seed: of the order and of augmentations; None keeps the tables' order.
+        augment: how images are changed; None leaves them.
+        views: 2 where two augmentations of each image are wanted.
+        threads: that decode ahead.
     """
 
     inputs: Inputs
-    works: Sequence[GroupWork]
-    target: str
-    labels: str | None
-    label_files: Mapping[int, str]
-    classes: tuple[str, ...]
-    split: str
+    shards: Sequence[tuple[int, int]]
+    targets: Targets
     batch_size: int
     seed: int | None = None
+    augment: Augmentations | None = None
+    views: int = 1
+    threads: int = 2
 
-    def __call__(self, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Go through all images once; the last batch may be smaller."""
+    def __call__(self, epoch: int, rank: int, world_size: int) -> Iterator[Batch]:
+        """Go through a worker's part of all batches of an epoch."""
         rng = None if self.seed is None else np.random.default_rng([self.seed, epoch])
-        order = range(len(self.works)) if rng is None else rng.permutation(len(self.works))
-        kept: tuple[np.ndarray, np.ndarray] | None = None
-        for index in order:
-            inputs, targets_NK = self._group(self.works[index], rng)
-            if kept is not None:
-                inputs, targets_NK = (
-                    np.concatenate([kept[0], inputs]),
-                    np.concatenate([kept[1], targets_NK]),
-                )
-            whole = len(inputs) // self.batch_size * self.batch_size
-            for start in range(0, whole, self.batch_size):
-                part = slice(start, start + self.batch_size)
-                yield inputs[part], targets_NK[part]
-            kept = inputs[whole:], targets_NK[whole:]
-        if kept is not None and len(kept[0]):
-            yield kept
+        cut = windows(len(self.shards), SHUFFLED_SHARDS, rng)
+        loads = [
+            partial(_Window, self, order, (epoch, number), (rank, world_size))
+            for number, order in enumerate(cut)
+        ]
+        jobs = (job for window in ahead(loads, 1, spare=0) for job in window.jobs())
+        yield from ahead(jobs, self.threads)
 
-    def _group(
-        self, work: GroupWork, rng: np.random.Generator | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        targets_NK, chosen_N = self._targets(work)
-        parts, start = [], 0
-        known_parts = []
-        for shard, generation in zip(work.shards, work.generations["input"], strict=True):
-            values, known_N = self.inputs.read(shard, generation)
-            mine = chosen_N[start : start + len(known_N)] & known_N
-            parts.append(values[mine])
-            known_parts.append(mine)
-            start += len(known_N)
-        inputs, targets_NK = np.concatenate(parts), targets_NK[np.concatenate(known_parts)]
-        if rng is not None:
-            order = rng.permutation(len(inputs))
-            inputs, targets_NK = inputs[order], targets_NK[order]
-        return inputs, targets_NK
 
-    def _targets(self, work: GroupWork) -> tuple[np.ndarray, np.ndarray]:
-        """Give target probabilities, and which images of the group have some in this split."""
-        workspace = self.inputs.workspace
-        columns = ["split"] if self.labels is not None else ["split", schema.TRUTH]
-        images = read_images(workspace, work.shards, columns)
-        in_split_N = images.column("split").to_numpy() == self.split
-        num_classes = len(self.classes)
-        if self.labels is None:
-            ids_N = class_ids(images.column(schema.TRUTH), self.classes)
-            return one_hot(ids_N, num_classes), in_split_N & (ids_N >= 0)
-        labels = Table(workspace, self.labels).read(
-            self.label_files[work.key], ["probabilities", "label"]
-        )
-        return self._weak(labels, in_split_N)
+class _Window:
+    """Some shards of an epoch, as far as one worker needs them."""
 
-    def _weak(self, labels: pa.Table, in_split_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        if self.target == "hard":
-            ids_N = to_array(labels.column("label"))
-            return one_hot(ids_N, len(self.classes)), in_split_N & (ids_N >= 0)
-        probs_NK = to_array(labels.column("probabilities"))
-        return probs_NK, in_split_N & ~np.isnan(probs_NK[:, 0])
+    def __init__(
+        self,
+        examples: TableExamples,
+        order: np.ndarray,
+        when: tuple[int, int],
+        who: tuple[int, int],
+    ) -> None:
+        self._examples, self._who = examples, who
+        self._shards = [examples.shards[index] for index in order]
+        self._rng = None
+        if examples.seed is not None:
+            self._rng = np.random.default_rng([examples.seed, *when])
+        self._read_targets()
+        self._deal = deal(self._chosen, examples.batch_size, self._rng)
+        self._draw()
+        self._load()
+
+    def _read_targets(self) -> None:
+        """Read the targets of all shards; a row of the window is a row of them put together."""
+        examples = self._examples
+        targets, weights, self._chosen, self._starts = [], [], [], [0]
+        for shard, generation in self._shards:
+            found = examples.targets.read(examples.inputs.workspace, shard)
+            known_N = examples.inputs.known(shard, generation)
+            targets.append(found[0])
+            weights.append(found[1])
+            self._chosen.append(self._starts[-1] + np.flatnonzero(found[2] & known_N))
+            self._starts.append(self._starts[-1] + len(known_N))
+        self._targets_NK, self._weights_N = np.concatenate(targets), np.concatenate(weights)
+
+    def _draw(self) -> None:
+        """Draw the changes of all images of the window, whoever makes them."""
+        self._changes: list[Any] = []
+        examples = self._examples
+        if examples.augment is not None and self._rng is not None:
+            draw = doors.room("training.augment").draw
+            self._changes = [
+                draw(examples.augment, self._starts[-1], self._rng) for _ in range(examples.views)
+            ]
+
+    def _load(self) -> None:
+        """Load the stored inputs of those shards in which this worker has rows."""
+        rank, world_size = self._who
+        parts = [self._part(batch, rank, world_size) for batch in range(self._deal.num_batches)]
+        self._mine = parts
+        rows = np.concatenate([np.zeros(0, int), *parts])
+        needed = np.unique(np.searchsorted(self._starts, rows, side="right") - 1)
+        self._stored = {int(i): self._examples.inputs.load(*self._shards[int(i)]) for i in needed}
+
+    def _part(self, batch: int, rank: int, world_size: int) -> np.ndarray:
+        rows = self._deal.part(batch, rank, world_size)
+        if len(rows):
+            return rows
+        # Of fewer images than workers some get none; they look at one that counts nothing.
+        return np.asarray(self._deal.rows_N[:1])
+
+    def jobs(self) -> Iterator[Callable[[], Batch]]:
+        """Give the work of making each batch."""
+        for number in range(self._deal.num_batches):
+            yield partial(self._batch, number)
+
+    def _batch(self, number: int) -> Batch:
+        rank, world_size = self._who
+        rows = self._mine[number]
+        parts = [self._deal.part(number, r, world_size) for r in range(world_size)]
+        weights_N = self._weights_N[rows] * (len(parts[rank]) > 0)
+        inputs = self._inputs(rows)
+        views = [self._augmented(inputs, rows, changes) for changes in self._changes] or [inputs]
+        total = math.fsum(float(self._weights_N[part].sum()) for part in parts)
+        sizes = tuple(max(1, len(part)) for part in parts)
+        other = views[1] if len(views) > 1 else None
+        return Batch(views[0], self._targets_NK[rows], weights_N, total, sizes, other)
+
+    def _inputs(self, rows: np.ndarray) -> np.ndarray:
+        shard_of = np.searchsorted(self._starts, rows, side="right") - 1
+        whole: np.ndarray | None = None
+        for index in np.unique(shard_of).tolist():
+            mine = shard_of == index
+            inside = rows[mine] - self._starts[index]
+            shard = self._shards[index][0]
+            found = self._examples.inputs.decoded(self._stored[index], shard, inside)
+            if whole is None:
+                whole = np.empty((len(rows), *found.shape[1:]), found.dtype)
+            whole[mine] = found
+        assert whole is not None
+        return whole
+
+    def _augmented(self, inputs: np.ndarray, rows: np.ndarray, changes: Any) -> np.ndarray:
+        found: np.ndarray = doors.room("training.augment").apply(inputs, changes.take(rows))
+        return found
 
 
 def one_hot(ids_N: np.ndarray, num_classes: int) -> np.ndarray:

@@ -82,13 +82,13 @@ def _labels(tables: Tables, shard: int, row: int) -> dict[str, Any]:
     }
     found["label"] = _named(found["label"], classes)
     found["predictions"] = {}
-    for variant in tables.variants:
-        derived = tables.predictions(variant)
+    for name, network in tables.networks.items():
+        derived = tables.predictions(network)
         work = next(work for work in derived.works if shard in work.shards)
         if work not in derived.missing:
             part = derived.table.read_row_groups(work.name)[work.shards.index(shard)]
             values = part.slice(row, 1).to_pylist()[0]
-            found["predictions"][variant] = _named(values, classes)
+            found["predictions"][name] = _named(values, classes)
     return found
 
 

@@ -4,6 +4,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from wslabel.storage.table import Table, error_count, shard_name
 
 CALIBRATED = "Points on the diagonal: where it says 0.8, eight of ten are right."
 MAJORITY = {"label": "label model", "majority_label": "majority vote"}
-VARIANTS = ("original", "soft", "hard")
+NETWORK_SCORES = {"roc_auc": "ROC-AUC", "calibration_error": "calibration error"}
 
 
 def gather_step(tables: Tables) -> Gather:
@@ -57,8 +58,8 @@ def _page(tables: Tables, evaluation: Mapping[str, Any], found: Gathered) -> Pag
     if tables.project.labeling_functions:
         sections += [_functions(tables, evaluation, found), _labels(evaluation, found)]
         sections.append(_images(tables, found))
-    if tables.variants:
-        sections.append(_networks(evaluation, found))
+    if tables.networks:
+        sections.append(_networks(tables, evaluation, found))
     errors = list(_errors(tables))
     note = "An image that can never be read keeps its row and says why." if errors else "None."
     grid = Grid(("feature", "kind", "images", "for example"), errors)
@@ -74,8 +75,10 @@ def _facts(
 ) -> Iterator[tuple[str, str]]:
     yield f"{sum(found.images.values()):,}", "images"
     yield f"{len(tables.project.labeling_functions)}", "labeling functions"
-    for kind, title in (*MAJORITY.items(), *((v, f"network on {v}") for v in VARIANTS)):
-        score = evaluation.get(kind, {}).get("test")
+    judged = [(kind, title, evaluation.get(kind, {})) for kind, title in MAJORITY.items()]
+    judged += [(name, f"network {name}", one) for name, one in evaluation["networks"].items()]
+    for kind, title, one in judged:
+        score = one.get("test")
         if score and score["num_images"]:
             covered = score["coverage"]
             more = f", {covered:.1%} labeled" if kind in MAJORITY and covered is not None else ""
@@ -185,23 +188,36 @@ def _labels(evaluation: Mapping[str, Any], found: Gathered) -> Section:
         note = "Highest probability that the label model gives an image."
         pictures.append(Chart("Confidence", drawn, note))
     pictures += _calibrations(found, ("label model",))
-    tables = [_quality(evaluation, MAJORITY, "Against truth")]
-    tables += [_confusion(evaluation, kind, title) for kind, title in MAJORITY.items()]
+    tables = [_quality(evaluation, MAJORITY, evaluation["classes"], "Against truth")]
+    tables += [
+        _confusion(evaluation, kind, evaluation["classes"], title)
+        for kind, title in MAJORITY.items()
+    ]
     best = best_function(evaluation)
     note = f"The best labeling function alone: {best}." if best else ""
     return Section("Labels", note, tables=[t for t in tables if t.rows], charts=pictures)
 
 
-def _networks(evaluation: Mapping[str, Any], found: Gathered) -> Section:
-    names = {variant: variant for variant in VARIANTS}
-    tables = [_quality(evaluation, names, "On the test split")]
-    tables += [_confusion(evaluation, variant, variant) for variant in VARIANTS]
-    note = "The same network from the same start, trained on truth (original) and on weak labels."
-    pictures = _calibrations(found, VARIANTS)
-    return Section("Networks", note, tables=[t for t in tables if t.rows], charts=pictures)
+def _networks(tables: Tables, evaluation: Mapping[str, Any], found: Gathered) -> Section:
+    names = {name: name for name in tables.networks}
+    judged, classes = evaluation["networks"], evaluation["classes"]
+    grids = [_quality(judged, names, classes, "On the test split", NETWORK_SCORES)]
+    grids += [_confusion(judged, name, classes, name) for name in names]
+    note = (
+        "Each from a fresh start: original learns from truth, the others from weak labels as their "
+        "settings say."
+    )
+    pictures = _calibrations(found, list(names))
+    return Section("Networks", note, tables=[t for t in grids if t.rows], charts=pictures)
 
 
-def _quality(evaluation: Mapping[str, Any], kinds: Mapping[str, str], title: str) -> Grid:
+def _quality(
+    evaluation: Mapping[str, Any],
+    kinds: Mapping[str, str],
+    names: Sequence[str],
+    title: str,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> Grid:
     rows = []
     for kind, name in kinds.items():
         for split, score in evaluation.get(kind, {}).items():
@@ -210,14 +226,15 @@ def _quality(evaluation: Mapping[str, Any], kinds: Mapping[str, str], title: str
             each = [f"{c[k]:.4f}" for c in score["classes"] for k in ("precision", "recall", "f1")]
             coverage = "-" if score["coverage"] is None else f"{score['coverage']:.4f}"
             head = (name, split, f"{score['num_images']:,}", coverage, f"{score['accuracy']:.4f}")
-            rows.append((*head, *each))
-    classes = [f"{c} {k}" for c in evaluation["classes"] for k in ("precision", "recall", "F1")]
-    return Grid(("labels", "split", "images", "coverage", "accuracy", *classes), rows, title)
+            extra = ("-" if score[k] is None else f"{score[k]:.4f}" for k in more)
+            rows.append((*head, *extra, *each))
+    classes = [f"{c} {k}" for c in names for k in ("precision", "recall", "F1")]
+    heads = ("labels", "split", "images", "coverage", "accuracy", *more.values(), *classes)
+    return Grid(heads, rows, title)
 
 
-def _confusion(evaluation: Mapping[str, Any], kind: str, title: str) -> Grid:
+def _confusion(evaluation: Mapping[str, Any], kind: str, names: Sequence[str], title: str) -> Grid:
     score = evaluation.get(kind, {}).get("test")
-    names = evaluation["classes"]
     rows = []
     if score and score["num_images"]:
         rows = [

@@ -42,9 +42,14 @@ def status(project: Project) -> list[TableStatus]:
     found: dict[str, Callable[[], Derived]] = {}
     if project.labeling_functions:
         found |= {"votes": lambda: tables.votes, "labels": lambda: tables.labels}
-    for variant in tables.variants:
-        found[f"predictions/{variant}"] = partial(tables.predictions, variant)
+    training = project.training
+    for name in training.names if training is not None else []:
+        found[f"predictions/{name}"] = partial(_predictions, tables, name)
     return rows + [_derived(label, derived, len(files)) for label, derived in found.items()]
+
+
+def _predictions(tables: Tables, name: str) -> Derived:
+    return tables.predictions(tables.networks[name])
 
 
 def _feature(tables: Tables, name: str) -> TableStatus:

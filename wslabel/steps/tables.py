@@ -7,12 +7,12 @@ a model. A fresh instance sees the workspace as it is now.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from wslabel.config import fingerprint
 from wslabel.label_model.parameters import Parameters
-from wslabel.settings import Project
+from wslabel.settings import WHERE_IT_RUNS, Optimization, Project, Training
 from wslabel.steps.constants import Constants
+from wslabel.steps.examples import Inputs, Part
 from wslabel.steps.extractors import Extractor, extractors
 from wslabel.steps.featurize import ShardWork
 from wslabel.steps.group import GroupWork, works
@@ -35,6 +35,27 @@ class Derived:
     def state(self) -> list[str]:
         """Name the files it consists of; with its folder they determine its content."""
         return [work.name for work in self.works]
+
+
+NETWORK = "network.safetensors"
+NOT_IN_NETWORK = WHERE_IT_RUNS | {"labels", "variants", "weights"}
+"""Settings that do not change which network comes out, or count by what they stand for."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network: its name for people, its settings, where it is kept, what it learns from."""
+
+    name: str
+    how: Training
+    folder: str
+    labels: Derived | None = None
+    part: Part | None = None
+
+    @property
+    def file(self) -> str:
+        """Name the file whose presence says that it is trained."""
+        return f"{self.folder}/{NETWORK}"
 
 
 class Tables:
@@ -145,30 +166,62 @@ class Tables:
         inputs = {name: self.generations[name] for name in self.voting_features}
         return self._derived(f"labels/{identity}", inputs)
 
-    def input_works(self) -> list[GroupWork]:
-        """Groups of the feature that training reads."""
-        return works(self.shards, {"input": self.generations[self._training.feature]})
+    def inputs_of(self, how: Optimization) -> Inputs:
+        """Say what a network reads of an image."""
+        preprocess = None if how.network == "linear" else how.preprocess
+        return Inputs(self.location, self.extractors[how.feature].folder, preprocess)
 
-    @property
-    def _training(self) -> Any:
-        assert self.project.training is not None
-        return self.project.training
-
-    def model(self, variant: str) -> str:
-        """Name the file of the network trained on `original`, `soft` or `hard` labels."""
-        training = self._training
-        how = training.model_dump(mode="json", exclude={"labels", "workers", "use_gpu", "weights"})
-        reads = [self.extractors[training.feature].folder, [w.name for w in self.input_works()]]
-        weak = variant != "original" or training.validate_on == "weak"
-        labels = [self.labels.table.folder, self.labels.state] if weak else None
-        start = self.start_sha256
-        identity = fingerprint(how, variant, reads, labels, start, self.project.classes)
-        return f"models/{variant}-{identity}.safetensors"
+    def input_shards(self, how: Optimization) -> list[tuple[int, int]]:
+        """List the shards that a network reads, with their generations."""
+        known = self.generations[how.feature]
+        return [(shard, known.get(shard, 0)) for shard in self.shards]
 
     @cached_property
-    def start_sha256(self) -> str | None:
-        """Content of the checkpoint that training starts from, if any."""
-        return start_sha256(self._training, self.project.s3)
+    def networks(self) -> dict[str, Network]:
+        """The networks that the config trains, by name."""
+        training = self.project.training
+        if training is None:
+            return {}
+        return {name: self.network(name, training.variant(name)) for name in training.names}
+
+    def network(
+        self, name: str, how: Training, labels: Derived | None = None, part: Part | None = None
+    ) -> Network:
+        """Name a network.
+
+        Args:
+            name: for people.
+            how: its settings, with one kind of label.
+            labels: that it learns from instead of the label model's.
+            part: of the images that it learns from, None for all of the train split.
+        """
+        (kind,) = how.labels
+        settings = how.model_dump(mode="json", exclude=NOT_IN_NETWORK)
+        weak = kind != "original" or how.validate_on == "weak"
+        given = [d for d in (self.labels if weak else None, labels) if d is not None]
+        states = [[derived.table.folder, derived.state] for derived in given]
+        slice_ = part and [part.column.folder, part.fold, part.is_held]
+        identity = fingerprint(
+            settings, kind, self._reads(how), states, self._start(how), self.project.classes, slice_
+        )
+        return Network(name, how, f"models/{kind}-{identity}", labels, part)
+
+    def _reads(self, how: Optimization) -> list[object]:
+        return [self.extractors[how.feature].folder, self.input_shards(how)]
+
+    def _start(self, how: Optimization) -> str | None:
+        if how.weights == "pretrained":
+            return self.pretrained
+        return start_sha256(how, self.project.s3)
+
+    @cached_property
+    def pretrained(self) -> str:
+        """Name the folder of the body that learns from images alone."""
+        how = self.project.pretraining
+        assert how is not None
+        settings = how.model_dump(mode="json", exclude=NOT_IN_NETWORK | {"probe"})
+        identity = fingerprint(settings, self._reads(how), self._start(how))
+        return f"models/{how.method}-{identity}"
 
     @property
     def evaluation(self) -> str:
@@ -176,7 +229,7 @@ class Tables:
         parts: list[object] = [self.project.classes, self.shards]
         if self.project.labeling_functions:
             parts += [self.votes.table.folder, self.votes.state, self.labels.table.folder]
-        parts += [self.model(variant) for variant in self.variants]
+        parts += [[name, net.folder] for name, net in self.networks.items()]
         return f"reports/evaluation-{fingerprint(parts)}.json"
 
     @property
@@ -185,13 +238,7 @@ class Tables:
         identity = self.evaluation.rpartition("-")[2].removesuffix(".json")
         return f"reports/report-{identity}.html"
 
-    @property
-    def variants(self) -> list[str]:
-        """Labels that networks are trained on."""
-        return list(self.project.training.labels) if self.project.training else []
-
-    def predictions(self, variant: str) -> Derived:
+    def predictions(self, network: Network) -> Derived:
         """The predictions of a trained network."""
-        name = self.model(variant).removeprefix("models/").removesuffix(".safetensors")
-        inputs = {"input": self.generations[self._training.feature]}
-        return self._derived(f"predictions/{name}", inputs)
+        inputs = {"input": self.generations[network.how.feature]}
+        return self._derived(network.folder.replace("models/", "predictions/", 1), inputs)

@@ -115,6 +115,12 @@ class Table:
         file = pq.ParquetFile(pa.BufferReader(self.location.read(self.path(name))))
         return [file.read_row_group(i, use_threads=False) for i in range(file.num_row_groups)]
 
+    def read_row_group(self, name: str, index: int, columns: Sequence[str]) -> pa.Table:
+        """Read columns of one row group of a file: of a group's file, one shard."""
+        with self.location.open(self.path(name)) as stream:
+            file = pq.ParquetFile(stream)
+            return file.read_row_group(index, columns=columns, use_threads=False)
+
     def footer(self, name: str) -> pq.FileMetaData:
         """Read what a file says of itself: rows, columns, null counts."""
         return pq.read_metadata(self.location.open(self.path(name)))

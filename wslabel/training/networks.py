@@ -1,7 +1,6 @@
 """Networks that take what the tables hold: stored embeddings, or uint8 images."""
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -10,7 +9,7 @@ import safetensors.torch
 import torch
 
 from wslabel.columns import batches
-from wslabel.settings import Augmentations, Preprocess
+from wslabel.settings import Preprocess
 
 BATCH_SIZE = 256
 
@@ -41,46 +40,12 @@ class Cnn(torch.nn.Sequential):
         super().__init__(*layers, torch.nn.Linear(widths[-1], num_classes))
 
 
-class Augment(torch.nn.Module):
-    """Flips, turns and zooms each image of a batch at random, all in one resampling."""
-
-    def __init__(self, how: Augmentations) -> None:
-        super().__init__()
-        self._how = how
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Change a batch [n, 3, h, w]; what comes from outside is mirrored in."""
-        how, count = self._how, len(images)
-
-        def uniform(reach: float) -> torch.Tensor:
-            return (torch.rand(count, device=images.device) * 2 - 1) * reach
-
-        def sign(wanted: bool) -> torch.Tensor:  # noqa: FBT001 - a setting
-            flipped = torch.rand(count, device=images.device) < (0.5 if wanted else 0.0)
-            return 1.0 - 2.0 * flipped
-
-        angle, scale = uniform(math.radians(how.rotation)), 1.0 + uniform(how.zoom)
-        # The grid is in units of half an image, so a turn must know its shape.
-        ratio = images.shape[2] / images.shape[3]
-        x, y = sign(how.horizontal_flip) / scale, sign(how.vertical_flip) / scale
-        matrix = torch.zeros(count, 2, 3, device=images.device)
-        matrix[:, 0, 0], matrix[:, 0, 1] = angle.cos() * x, -angle.sin() * y * ratio
-        matrix[:, 1, 0], matrix[:, 1, 1] = angle.sin() * x / ratio, angle.cos() * y
-        grid = torch.nn.functional.affine_grid(matrix, list(images.shape), align_corners=False)
-        return torch.nn.functional.grid_sample(
-            images, grid, padding_mode="reflection", align_corners=False
-        )
-
-
 class OnImages(torch.nn.Module):
-    """A network behind the normalization of its uint8 images [n, h, w, 3]."""
+    """A network behind the normalization of its images [n, h, w, 3], uint8 or float in 0..1."""
 
-    def __init__(
-        self, network: torch.nn.Module, how: Preprocess, augment: Augmentations | None = None
-    ) -> None:
+    def __init__(self, network: torch.nn.Module, how: Preprocess) -> None:
         super().__init__()
-        self.network = network
-        self.augment = None if augment is None else Augment(augment)
+        self.network = network.to(memory_format=torch.channels_last)
         self.mean: torch.Tensor
         self.std: torch.Tensor
         self.register_buffer("mean", torch.tensor(how.mean).view(1, 3, 1, 1), persistent=False)
@@ -88,9 +53,9 @@ class OnImages(torch.nn.Module):
 
     def forward(self, images_NHW3: torch.Tensor) -> torch.Tensor:
         """Give logits."""
-        images = images_NHW3.permute(0, 3, 1, 2).float() / 255.0
-        if self.training and self.augment is not None:
-            images = self.augment(images)
+        images = images_NHW3.permute(0, 3, 1, 2).float()  # channels last, as the network is
+        if not images_NHW3.is_floating_point():
+            images = images / 255.0
         logits: torch.Tensor = self.network((images - self.mean) / self.std)
         return logits
 
@@ -113,11 +78,41 @@ class MakeOnImages:
 
     bare: Callable[[], torch.nn.Module]
     preprocess: Preprocess
-    augment: Augmentations | None = None
 
     def __call__(self) -> torch.nn.Module:
         """Build it, from scratch or from the checkpoint that `bare` loads."""
-        return OnImages(self.bare(), self.preprocess, self.augment)
+        return OnImages(self.bare(), self.preprocess)
+
+
+@dataclass(frozen=True)
+class MakeProjecting:
+    """Builds a network on images whose head projects features, as SimCLR compares them."""
+
+    make: Callable[[], torch.nn.Module]
+    projection_dim: int
+
+    def __call__(self) -> torch.nn.Module:
+        """Build it, with random weights."""
+        network = self.make()
+        name = head(network)
+        last = network.get_submodule(name)
+        assert isinstance(last, torch.nn.Linear)
+        wide = last.in_features
+        layers = torch.nn.Linear(wide, wide), torch.nn.Linear(wide, self.projection_dim)
+        network.set_submodule(name, torch.nn.Sequential(layers[0], torch.nn.ReLU(), layers[1]))
+        return network
+
+
+def head(network: torch.nn.Module) -> str:
+    """Name the last linear layer, which turns features into answers."""
+    linear = (n for n, m in network.named_modules() if isinstance(m, torch.nn.Linear))
+    return str(list(linear)[-1])
+
+
+def body_parameters(network: torch.nn.Module) -> Iterator[torch.nn.Parameter]:
+    """Go through the parameters of all but the head."""
+    last = head(network)
+    return (p for n, p in network.named_parameters() if not n.startswith(f"{last}."))
 
 
 def deserialize(make: Callable[[], torch.nn.Module], data: bytes) -> torch.nn.Module:
@@ -130,15 +125,27 @@ def deserialize(make: Callable[[], torch.nn.Module], data: bytes) -> torch.nn.Mo
 class Predictor:
     """A trained network that gives probabilities for whatever it was trained on."""
 
-    def __init__(self, make: Callable[[], torch.nn.Module], data: bytes) -> None:
+    def __init__(
+        self, make: Callable[[], torch.nn.Module], data: bytes, *, per_class: bool = False
+    ) -> None:
+        """Load it; `per_class` where it judges each class for itself."""
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._network = deserialize(make, data).to(self._device)
+        self._per_class = per_class
 
     @torch.inference_mode()
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """Give class probabilities; float32 [n, K], of at least one input."""
-        parts = [
-            self._network(torch.from_numpy(batch).to(self._device)).softmax(dim=1).cpu().numpy()
-            for batch in batches(values, BATCH_SIZE)
-        ]
+        parts = []
+        for batch in batches(values, BATCH_SIZE):
+            logits = self._network(torch.from_numpy(batch).to(self._device))
+            parts.append(probabilities(logits, per_class=self._per_class).cpu().numpy())
         return np.concatenate(parts)
+
+
+def probabilities(logits_NK: torch.Tensor, *, per_class: bool) -> torch.Tensor:
+    """Turn logits into probabilities that add up to one over the classes."""
+    if not per_class:
+        return logits_NK.float().softmax(dim=1)
+    each_NK = logits_NK.float().sigmoid()
+    return each_NK / each_NK.sum(dim=1, keepdim=True)

@@ -2,47 +2,179 @@
 
 import json
 import logging
+import os
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
+import ray
 import ray.train
 import ray.train.torch
 import safetensors.torch
 import torch
 
-from wslabel.training.loop import Fitted, Place, Run, fit
+from wslabel.errors import TrainingError
+from wslabel.settings import Optimization
+from wslabel.training.group import Place
+from wslabel.training.loop import Fitted, Record, Run, Store, fit
 
-Keep = Callable[[str, bytes], object]
-"""Stores a trained network under the name of its run."""
+POLL_EVERY_S = 0.3
 
 
-def train(runs: Sequence[Run], keep: Keep, *, workers: int, use_gpu: bool) -> None:
-    """Train networks one after another in one group of workers; each is kept when it is done."""
-    logging.getLogger("ray.train").setLevel(logging.ERROR)
+class Home(Protocol):
+    """Where networks and their checkpoints are kept."""
+
+    def store(self, run: Run) -> Store:
+        """Give the place of a run's checkpoints."""
+        ...
+
+    def finish(self, run: Run, network: bytes, history: list[Record], best_epoch: int) -> None:
+        """Keep a trained network and forget its checkpoints."""
+        ...
+
+    def log(self, run: Run, record: Record) -> None:
+        """Note what an epoch was like, for those who watch from elsewhere."""
+        ...
+
+
+@dataclass(frozen=True)
+class News:
+    """What a worker says while it trains: an epoch's record, or that it goes on from one."""
+
+    name: str
+    epochs: int
+    record: Record
+    is_resumed: bool = False
+
+
+Hear = Callable[[News], None]
+
+
+class _Board:
+    """Where the first worker of a group leaves its news, and the driver takes them."""
+
+    def __init__(self) -> None:
+        self._news: list[News] = []
+
+    def post(self, news: News) -> None:
+        """Leave some news."""
+        self._news.append(news)
+
+    def take(self) -> list[News]:
+        """Take what was left since the last time."""
+        taken, self._news = self._news, []
+        return taken
+
+
+def train(runs: Sequence[Run], home: Home, hear: Hear) -> None:
+    """Train networks one after another in one group of workers; each is kept when it is done.
+
+    Args:
+        runs: what to train; where they run is the same for all.
+        home: keeps networks and checkpoints.
+        hear: is told of each epoch, in this process.
+
+    Raises:
+        TrainingError: a worker failed more often than the settings allow.
+    """
+    how = runs[0].how
+    for name in ("ray.train", "ray.data"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    board = ray.remote(num_cpus=0)(_Board).remote()
     with tempfile.TemporaryDirectory(prefix="wslabel-train-") as folder:
         trainer = ray.train.torch.TorchTrainer(
             _work,
-            train_loop_config={"runs": list(runs), "keep": keep},
-            scaling_config=ray.train.ScalingConfig(num_workers=workers, use_gpu=use_gpu),
-            run_config=ray.train.RunConfig(name="wslabel", storage_path=folder),
+            train_loop_config={"runs": list(runs), "home": home, "board": board},
+            scaling_config=_scaling(how),
+            run_config=ray.train.RunConfig(
+                name="wslabel",
+                storage_path=folder,
+                failure_config=ray.train.FailureConfig(max_failures=how.max_failures),
+            ),
         )
-        trainer.fit()
+        with _listening(board, hear):
+            try:
+                trainer.fit()
+            except ray.train.TrainingFailedError as error:
+                raise TrainingError(f"training failed: {_cause(error)}") from error
+
+
+def _scaling(how: Optimization) -> ray.train.ScalingConfig:
+    resources = {"CPU": how.cpus_per_worker}
+    if how.use_gpu:
+        resources["GPU"] = how.gpus_per_worker
+    return ray.train.ScalingConfig(
+        num_workers=how.workers, use_gpu=how.use_gpu, resources_per_worker=resources
+    )
+
+
+class _listening:  # noqa: N801 - a context manager
+    """Pass on news from the board while workers train."""
+
+    def __init__(self, board: Any, hear: Hear) -> None:
+        self._board, self._hear = board, hear
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._pass_on()
+
+    def _listen(self) -> None:
+        while not self._over.wait(POLL_EVERY_S):
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        for news in ray.get(self._board.take.remote()):
+            self._hear(news)
+
+
+def _cause(error: BaseException) -> str:
+    failures = getattr(error, "worker_failures", None) or {}
+    first = next(iter(failures.values()), error)
+    lines = [line.strip() for line in str(first).splitlines() if line.strip()]
+    return lines[-1] if lines else type(first).__name__
 
 
 def _work(config: dict[str, Any]) -> None:
     context = ray.train.get_context()
-    place = Place(
-        context.get_world_rank(),
-        context.get_world_size(),
-        ray.train.torch.get_device(),
-        _wrap if context.get_world_size() > 1 else _leave,
-    )
-    for run in config["runs"]:
-        fitted = fit(run, place)
+    size = context.get_world_size()
+    wrap = _wrap if size > 1 else _leave
+    place = Place(context.get_world_rank(), size, ray.train.torch.get_device(), wrap)
+    torch.set_num_threads(max(1, int(float(os.environ.get("OMP_NUM_THREADS", "1")))))
+
+    def post(news: News) -> None:
         if place.rank == 0:
-            config["keep"](run.name, serialize(fitted))
-        ray.train.report({"loss": fitted.losses[-1]})
+            config["board"].post.remote(news)
+
+    for run in config["runs"]:
+        train_here(run, config["home"], place, post)
+        # Once per network: workers wait for each other and for the controller, some two seconds.
+        ray.train.report({"run": run.name})
+
+
+def train_here(run: Run, home: Home, place: Place, hear: Hear) -> None:
+    """Train a network in this process, as a member of a group or alone."""
+    store = home.store(run)
+    found = store.latest()
+    if found is not None:
+        epoch = float(found["next_epoch"])
+        hear(News(run.name, run.how.epochs, {"epoch": epoch}, is_resumed=True))
+
+    def tell(record: Record) -> None:
+        if place.rank == 0:
+            home.log(run, record)
+        hear(News(run.name, run.how.epochs, record))
+
+    fitted = fit(run, place, found, store, tell)
+    if place.rank == 0:
+        home.finish(run, serialize(fitted), fitted.history, fitted.best_epoch)
 
 
 def _wrap(module: torch.nn.Module) -> torch.nn.Module:
@@ -56,7 +188,11 @@ def _leave(module: torch.nn.Module) -> torch.nn.Module:
 
 def serialize(fitted: Fitted) -> bytes:
     """Turn a trained network into a safetensors file whose metadata holds its losses."""
-    losses = {"losses": fitted.losses, "validation_losses": fitted.validation_losses}
+    # What a machine took is not what the network is: equal networks shall be equal files.
+    timeless = [{k: v for k, v in r.items() if k not in TIMES} for r in fitted.history]
     # One key only: safetensors writes several in an order that differs from run to run.
-    metadata = {"training": json.dumps(losses)}
+    metadata = {"training": json.dumps({"history": timeless, "best_epoch": fitted.best_epoch})}
     return safetensors.torch.save(fitted.tensors, metadata)
+
+
+TIMES = ("seconds", "images_per_s", "data_wait")

@@ -1,0 +1,41 @@
+"""What a worker learns from in one step: its part of a batch that all workers share."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One worker's part of a batch.
+
+    Attributes:
+        inputs: [n, ...] of its images.
+        targets_NK: their labels as probabilities; zeros where there is none.
+        weights_N: what each counts; 0 where there is no label.
+        total: sum of the weights in the whole batch.
+        sizes: number of images of each worker.
+        other: [n, ...] another view of its images, where two are wanted.
+    """
+
+    inputs: np.ndarray
+    targets_NK: np.ndarray
+    weights_N: np.ndarray
+    total: float
+    sizes: tuple[int, ...]
+    other: np.ndarray | None = None
+
+    @property
+    def count(self) -> int:
+        """Number of images in the whole batch."""
+        return sum(self.sizes)
+
+
+class Examples(Protocol):
+    """The images of some splits, with what a network is to learn from them."""
+
+    def __call__(self, epoch: int, rank: int, world_size: int) -> Iterator[Batch]:
+        """Go through a worker's part of all batches, in the seeded order of an epoch."""
+        ...
