@@ -22,8 +22,11 @@ from wslabel.steps.examples import one_hot
 from wslabel.steps.label import class_ids, votes_matrix
 from wslabel.steps.tables import Tables
 from wslabel.storage.table import shard_name
-from wslabel.training.loop import Place, Run, fit
+from wslabel.training.batch import Batch
+from wslabel.training.group import Place
+from wslabel.training.loop import Run, fit
 from wslabel.training.networks import LinearHead, MakeLinear
+from wslabel.training.objectives import Supervised
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
@@ -130,11 +133,12 @@ class Fold:
     inputs: np.ndarray
     targets_NK: np.ndarray
 
-    def __call__(self, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def __call__(self, epoch: int, rank: int, world_size: int) -> Iterator[Batch]:
         order = np.random.default_rng(epoch).permutation(len(self.inputs))
         for start in range(0, len(order), 32):
             rows = order[start : start + 32]
-            yield self.inputs[rows], self.targets_NK[rows]
+            weights_N, count = np.ones(len(rows), np.float32), len(rows)
+            yield Batch(self.inputs[rows], self.targets_NK[rows], weights_N, count, (count,))
 
 
 def test_soft_labels_train_nearly_as_well_as_truth(story: Story) -> None:
@@ -172,19 +176,10 @@ def _held_out(
     dim = story.embeddings_ND.shape[1]
     training = story.project.training
     assert training is not None
-    fitted = fit(
-        Run(
-            "fold",
-            MakeLinear(dim, 2),
-            Fold(story.embeddings_ND[rows], targets[rows].astype(np.float32)),
-            None,
-            training.epochs,
-            training.learning_rate,
-            training.weight_decay,
-            seed,
-        ),
-        Place(),
-    )
+    how = training.model_copy(update={"seed": seed})
+    examples = Fold(story.embeddings_ND[rows], targets[rows].astype(np.float32))
+    make = MakeLinear(dim, 2)
+    fitted = fit(Run("fold", "models/fold", make, how, Supervised(how), examples), Place())
     head = LinearHead(dim, 2)
     head.load_state_dict(fitted.tensors)
     weights, bias = head.linear.weight.detach().numpy(), head.linear.bias.detach().numpy()

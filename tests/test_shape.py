@@ -11,11 +11,12 @@ FILES = sorted([*(ROOT / "wslabel").rglob("*.py"), *(ROOT / "jobs").glob("*.py")
 DOORS = {
     "open_clip": {"features/clip.py"},
     "timm": {"features/classifier.py"},
-    "torchvision": {"features/classifier.py"},
+    "torchvision": {"features/classifier.py", "training/mixing.py"},
     "fasttext": {"labeling/words.py"},
     "snorkel": {"label_model/snorkel.py"},
     "ray.data": {"engine/run.py"},
     "ray.train": {"training/trainer.py"},
+    "tensorboardX": {"training/records.py"},
     "botocore": {"storage/location.py"},
     "yaml": {"config.py"},
     "typer": {"cli.py"},

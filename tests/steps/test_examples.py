@@ -1,7 +1,7 @@
 """Training sees every labeled image of its split once an epoch, and nothing else."""
 
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ import pytest
 from PIL import Image
 
 from wslabel import schema
-from wslabel.settings import Preprocess
-from wslabel.steps.examples import Inputs, TableExamples
+from wslabel.settings import Augmentations, Preprocess
+from wslabel.steps import examples as module
+from wslabel.steps.examples import Column, Inputs, Part, TableExamples, Targets
 from wslabel.steps.group import works
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table, shard_name
+from wslabel.training.batch import Batch
 
 CLASSES = ("jungle", "sea", "city")
 SHARDS = (0, 1, 2, 64)  # two groups
@@ -75,7 +77,8 @@ def write(root: Path, rows: Rows) -> Location:
         arrays = [ids[here], ids[here], rows.split[here].tolist(), rows.truth[here]]
         images = pa.Table.from_arrays([pa.array(a) for a in arrays], schema=schema.IMAGES)
         Table(location, "images").commit(shard_name(shard), [images])
-        errors = pa.array([None] * ROWS, pa.string())
+        known = rows.has_input[here]
+        errors = pa.array([None if k else "missing" for k in known], pa.string())
         column = pa.array(embeddings[here], embedding_schema.field(1).type)
         feature = pa.Table.from_arrays(
             [pa.array(ids[here]), column, errors], schema=embedding_schema
@@ -86,10 +89,10 @@ def write(root: Path, rows: Rows) -> Location:
             schema=schema.feature_table(schema.THUMBNAIL),
         )
         Table(location, THUMBNAILS).commit(shard_name(shard), [thumbnails])
-        fields = schema.labels(len(CLASSES))
+        columns_ = schema.labels(len(CLASSES))
         made = [ids[here], *[soft[here], label[here]] * 2]
-        columns = [pa.array(a, f.type) for a, f in zip(made, fields, strict=True)]
-        parts.setdefault(shard // 64, []).append(pa.Table.from_arrays(columns, schema=fields))
+        columns = [pa.array(a, f.type) for a, f in zip(made, columns_, strict=True)]
+        parts.setdefault(shard // 64, []).append(pa.Table.from_arrays(columns, schema=columns_))
     for work, tables in zip(group_works(), parts.values(), strict=True):
         Table(location, LABELS).commit(work.name, tables)
     return location
@@ -99,20 +102,31 @@ def group_works() -> list[Any]:
     return works(SHARDS, {"input": dict.fromkeys(SHARDS, 0)})
 
 
-def examples(location: Location, target: str, **changes: Any) -> TableExamples:
-    is_weak = target != "original"
+def labels_of(location: Location) -> Column:
+    files = {work.key // 64: work.name for work in group_works()}
+    return Column(location, LABELS, files)
+
+
+def targets_of(location: Location, kind: str | None, **changes: Any) -> Targets:
+    labels = None if kind == "original" else labels_of(location)
+    return replace(Targets(CLASSES, ("train",), kind, labels), **changes)
+
+
+def examples(location: Location, kind: str | None, **changes: Any) -> TableExamples:
+    own = {f.name for f in fields(Targets)}
+    chosen = {k: v for k, v in changes.items() if k in own}
     made = TableExamples(
         inputs=Inputs(location, FEATURE),
-        works=group_works(),
-        target=target,
-        labels=LABELS if is_weak else None,
-        label_files={work.key: work.name for work in group_works()} if is_weak else {},
-        classes=CLASSES,
-        split="train",
+        shards=[(shard, 0) for shard in SHARDS],
+        targets=targets_of(location, kind, **chosen),
         batch_size=8,
         seed=5,
     )
-    return replace(made, **changes)
+    return replace(made, **{k: v for k, v in changes.items() if k not in own})
+
+
+def batches_of(made: TableExamples, epoch: int = 0, rank: int = 0, size: int = 1) -> list[Batch]:
+    return list(made(epoch, rank, size))
 
 
 def known(rows: Rows, target: str) -> np.ndarray:
@@ -137,11 +151,12 @@ def expected(rows: Rows, target: str, split: str) -> dict[int, list[float]]:
     return found
 
 
-def seen(batches: Any) -> list[tuple[int, list[float]]]:
+def seen(batches: list[Batch]) -> list[tuple[int, list[float]]]:
     return [
         (int(row[0]), target.tolist())
-        for inputs, targets in batches
-        for row, target in zip(inputs, targets, strict=True)
+        for batch in batches
+        for row, target, weight in zip(batch.inputs, batch.targets_NK, batch.weights_N, strict=True)
+        if weight > 0
     ]
 
 
@@ -155,46 +170,139 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Location:
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("split", schema.SPLITS)
-@pytest.mark.parametrize("batch_size", [1, 3, 8, 1000])
+@pytest.mark.parametrize("batch_size", [1, 3, 1000])
 def test_every_labeled_image_of_the_split_comes_once(
     workspace: Location, target: str, split: str, batch_size: int
 ) -> None:
+    made = examples(workspace, target, splits=(split,), batch_size=batch_size)
     for epoch in range(2):
-        batches = list(examples(workspace, target, split=split, batch_size=batch_size)(epoch))
+        batches = batches_of(made, epoch)
         found = seen(batches)
         assert len(found) == len(dict(found))
         assert dict(found) == expected(draw(), target, split)
-        assert all(len(inputs) == batch_size for inputs, _ in batches[:-1])
+        assert max(batch.count for batch in batches) <= batch_size
+
+
+@pytest.mark.parametrize("world_size", [2, 3, 5])
+@pytest.mark.parametrize("seed", [5, None])
+def test_batches_are_the_same_however_many_workers_share_them(
+    workspace: Location, world_size: int, seed: int | None
+) -> None:
+    made = examples(workspace, "soft", seed=seed, batch_size=7)
+    whole = batches_of(made)
+    parts = [batches_of(made, 0, rank, world_size) for rank in range(world_size)]
+    for number, batch in enumerate(whole):
+        mine = [part[number] for part in parts]
+        inputs = np.concatenate([m.inputs[m.weights_N > 0] for m in mine])
+        assert np.array_equal(inputs, batch.inputs)
+        assert {m.total for m in mine} == {batch.total}
+        sizes = tuple(len(m.inputs) for m in mine)
+        assert {m.sizes for m in mine} == {sizes}
+    assert all(len(part) == len(whole) for part in parts)
+
+
+def test_more_workers_than_images_look_at_one_that_counts_nothing(tmp_path: Path) -> None:
+    rows = draw()
+    rows.has_label = (
+        np.arange(len(rows.split)) == np.flatnonzero((rows.split == "train") & rows.has_input)[0]
+    )
+    made = examples(write(tmp_path, rows), "soft")
+    weights = [batches_of(made, 0, rank, 3)[0].weights_N.tolist() for rank in range(3)]
+    assert sorted(weights) == [[0.0], [0.0], [1.0]]
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_targets_are_probabilities(workspace: Location, target: str) -> None:
-    for inputs, targets in examples(workspace, target)(0):
-        assert inputs.dtype == np.float16
-        assert targets.dtype == np.float32
-        assert np.allclose(targets.sum(axis=1), 1, atol=1e-5)
+    for batch in batches_of(examples(workspace, target)):
+        assert batch.inputs.dtype == np.float16
+        assert batch.targets_NK.dtype == np.float32
+        assert np.allclose(batch.targets_NK.sum(axis=1), 1, atol=1e-5)
+        assert batch.total == len(batch.inputs)
 
 
 def test_the_order_is_that_of_the_seed_and_the_epoch(workspace: Location) -> None:
-    first = seen(examples(workspace, "soft")(0))
-    assert seen(examples(workspace, "soft")(0)) == first
-    assert seen(examples(workspace, "soft")(1)) != first
-    assert seen(examples(workspace, "soft", seed=6)(0)) != first
+    first = seen(batches_of(examples(workspace, "soft")))
+    assert seen(batches_of(examples(workspace, "soft"))) == first
+    assert seen(batches_of(examples(workspace, "soft"), 1)) != first
+    assert seen(batches_of(examples(workspace, "soft", seed=6))) != first
 
 
 def test_without_a_seed_the_order_is_that_of_the_tables(workspace: Location) -> None:
-    found = [image for image, _ in seen(examples(workspace, "soft", seed=None)(0))]
+    found = [image for image, _ in seen(batches_of(examples(workspace, "soft", seed=None)))]
     assert found == sorted(found)
 
 
 @pytest.mark.parametrize("target", ["soft", "hard"])
+def test_unsure_labels_are_left_out(workspace: Location, target: str) -> None:
+    rows = draw()
+    found = dict(seen(batches_of(examples(workspace, target, threshold=0.6))))
+    sure = rows.probabilities.max(axis=1) >= 0.6
+    wanted = {i: t for i, t in expected(rows, target, "train").items() if sure[i]}
+    assert found == wanted
+    assert 0 < len(wanted) < len(expected(rows, target, "train"))
+
+
+def test_images_without_a_label_may_stay_and_count_nothing(workspace: Location) -> None:
+    rows = draw()
+    batches = batches_of(examples(workspace, "soft", unlabeled=True, threshold=0.6))
+    weights = {int(i[0]): w for b in batches for i, w in zip(b.inputs, b.weights_N, strict=True)}
+    here = (rows.split == "train") & rows.has_input
+    assert sorted(weights) == np.flatnonzero(here).tolist()
+    sure = here & rows.has_label & (rows.probabilities.max(axis=1) >= 0.6)
+    assert [i for i, w in sorted(weights.items()) if w > 0] == np.flatnonzero(sure).tolist()
+
+
+def test_labels_are_smoothed_and_images_weighed(workspace: Location) -> None:
+    rows = draw()
+    how = {"smoothing": (0.3, "uniform"), "class_weights": (1.0, 2.0, 0.5), "by_confidence": True}
+    for batch in batches_of(examples(workspace, "soft", **how)):
+        probs = rows.probabilities[batch.inputs[:, 0].astype(int)]
+        assert np.allclose(batch.targets_NK, 0.7 * probs + 0.1, atol=1e-6)
+        weights = probs @ np.array([1.0, 2.0, 0.5]) * probs.max(axis=1)
+        assert np.allclose(batch.weights_N, weights, atol=1e-5)
+        assert batch.total == pytest.approx(weights.sum(), rel=1e-5)
+
+
+def test_a_fold_and_its_complement_are_all_images(workspace: Location) -> None:
+    folds = np.random.default_rng(3).integers(0, 4, len(SHARDS) * ROWS).astype(np.int16)
+    for work in group_works():
+        shards = [SHARDS.index(shard) for shard in work.shards]
+        tables = [pa.table({"fold": folds[i * ROWS : (i + 1) * ROWS]}) for i in shards]
+        Table(workspace, "folds/x").commit(work.name, tables)
+    column = Column(workspace, "folds/x", {w.key // 64: w.name for w in group_works()})
+    every = dict(seen(batches_of(examples(workspace, "soft"))))
+    for fold in range(4):
+        held, rest = (
+            dict(seen(batches_of(examples(workspace, "soft", part=Part(column, fold, is_held=h)))))
+            for h in (True, False)
+        )
+        assert held.keys() == {image for image in every if folds[image] == fold}
+        assert held | rest == every
+        assert not held.keys() & rest.keys()
+
+
+def test_images_alone_need_no_label(workspace: Location) -> None:
+    rows = draw()
+    made = examples(workspace, None, labels=None, splits=("train", "test"))
+    batches = batches_of(made)
+    found = sorted(int(row[0]) for batch in batches for row in batch.inputs)
+    assert found == np.flatnonzero((rows.split != "val") & rows.has_input).tolist()
+    assert all(batch.targets_NK.shape[1] == 0 for batch in batches)
+
+
+def same(one: Batch, other: Batch) -> bool:
+    return all(
+        getattr(one, name).tobytes() == getattr(other, name).tobytes()
+        for name in ("inputs", "targets_NK", "weights_N")
+    )
+
+
+@pytest.mark.parametrize("target", ["soft", "hard"])
 def test_scrambled_truth_leaves_weak_examples_bit_equal(tmp_path: Path, target: str) -> None:
-    honest = write(tmp_path / "honest", draw())
-    scrambled = write(tmp_path / "scrambled", draw(truth_seed=77))
-    for a, b in zip(examples(honest, target)(0), examples(scrambled, target)(0), strict=True):
-        assert a[0].tobytes() == b[0].tobytes()
-        assert a[1].tobytes() == b[1].tobytes()
-    truths = [dict(seen(examples(place, "original")(0))) for place in (honest, scrambled)]
+    places = [write(tmp_path / "honest", draw()), write(tmp_path / "other", draw(truth_seed=77))]
+    first, second = (batches_of(examples(place, target)) for place in places)
+    assert all(same(a, b) for a, b in zip(first, second, strict=True))
+    truths = [dict(seen(batches_of(examples(place, "original")))) for place in places]
     assert truths[0] != truths[1]
 
 
@@ -209,23 +317,56 @@ def test_truth_of_other_splits_leaves_original_examples_bit_equal(tmp_path: Path
     )
     assert mixed.truth != honest.truth
     places = [write(tmp_path / "a", honest), write(tmp_path / "b", mixed)]
-    first, second = (list(examples(place, "original")(0)) for place in places)
-    for a, b in zip(first, second, strict=True):
-        assert a[0].tobytes() == b[0].tobytes()
-        assert a[1].tobytes() == b[1].tobytes()
+    first, second = (batches_of(examples(place, "original")) for place in places)
+    assert all(same(a, b) for a, b in zip(first, second, strict=True))
+
+
+HOW = Preprocess(resize=16, crop=12)
 
 
 def test_thumbnails_become_the_pixels_of_their_images(workspace: Location) -> None:
-    how = Preprocess(resize=16, crop=12)
-    inputs = Inputs(workspace, THUMBNAILS, how)
-    batches = list(examples(workspace, "soft", inputs=inputs, seed=None)(0))
-    pixels = np.concatenate([batch[0] for batch in batches])
-    wanted = list(expected(draw(), "soft", "train"))
-    assert pixels.shape == (len(wanted), 12, 12, 3)
-    assert pixels.dtype == np.uint8
-    assert np.abs(pixels.mean(axis=(1, 2, 3)) - [50 + 2 * image for image in wanted]).max() < 2
-    soft = np.concatenate([batch[1] for batch in batches])
-    assert np.array_equal(soft, draw().probabilities[wanted])
+    inputs = Inputs(workspace, THUMBNAILS, HOW)
+    made = examples(workspace, "soft", inputs=inputs, seed=None)
+    for _ in range(2):  # decoded, then kept
+        batches = batches_of(made)
+        pixels = np.concatenate([batch.inputs for batch in batches])
+        wanted = list(expected(draw(), "soft", "train"))
+        assert pixels.shape == (len(wanted), 12, 12, 3)
+        assert pixels.dtype == np.uint8
+        assert np.abs(pixels.mean(axis=(1, 2, 3)) - [50 + 2 * image for image in wanted]).max() < 2
+        soft = np.concatenate([batch.targets_NK for batch in batches])
+        assert np.array_equal(soft, draw().probabilities[wanted])
+
+
+def test_what_is_kept_of_images_is_bounded(
+    workspace: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = Inputs(workspace, THUMBNAILS, HOW)
+    made = examples(workspace, "soft", inputs=inputs)
+    monkeypatch.setattr(module, "_kept", {})
+    whole = batches_of(made)
+    for room in (0, 3, 1000):
+        monkeypatch.setattr(module, "KEPT_BYTES", room * 12 * 12 * 3)
+        monkeypatch.setattr(module, "_kept", {})
+        again = batches_of(made)
+        assert all(same(a, b) for a, b in zip(whole, again, strict=True))
+        (kept,) = module._kept.values()
+        assert len(kept) == min(room, len(expected(draw(), "soft", "train")))
+
+
+def test_augmentations_are_the_images_own_whoever_makes_them(workspace: Location) -> None:
+    augment = Augmentations(rotation=30, brightness=0.5, crop=0.5)
+    inputs = Inputs(workspace, THUMBNAILS, HOW)
+    made = examples(workspace, "soft", inputs=inputs, augment=augment, views=2)
+    whole, parts = batches_of(made), [batches_of(made, 0, rank, 2) for rank in range(2)]
+    for number, batch in enumerate(whole):
+        mine = [part[number] for part in parts]
+        assert np.array_equal(np.concatenate([m.inputs for m in mine]), batch.inputs)
+        others = [m.other for m in mine if m.other is not None]
+        assert batch.other is not None
+        assert np.array_equal(np.concatenate(others), batch.other)
+        assert not np.array_equal(batch.other, batch.inputs)
+    assert not same(whole[0], batches_of(made, 1)[0])
 
 
 @pytest.mark.parametrize("change", [{"has_input": False}, {"has_label": False}])
@@ -235,7 +376,7 @@ def test_a_split_without_any_example_gives_no_batch(
     rows = draw()
     for name, value in change.items():
         setattr(rows, name, np.full(len(rows.split), value))
-    assert list(examples(write(tmp_path, rows), "soft")(0)) == []
+    assert batches_of(examples(write(tmp_path, rows), "soft")) == []
 
 
 def test_a_newer_generation_of_a_shard_is_the_one_read(tmp_path: Path) -> None:
@@ -247,9 +388,8 @@ def test_a_newer_generation_of_a_shard_is_the_one_read(tmp_path: Path) -> None:
     Table(location, FEATURE).commit(
         shard_name(1, 1), [old.set_column(1, old.schema.field(1), column)]
     )
-    newer = works(SHARDS, {"input": dict.fromkeys(SHARDS, 0) | {1: 1}})
-    files = {w.key: name.name for w, name in zip(newer, group_works(), strict=True)}
-    made = examples(location, "soft", works=newer, label_files=files)
-    first = [image for image, _ in seen(made(0))]
+    known = rows.has_input  # a row with an error stays one
+    made = examples(location, "soft", shards=[(0, 0), (1, 1), (2, 0), (64, 0)])
+    first = [image for image, _ in seen(batches_of(made))]
     here = slice(ROWS, 2 * ROWS)
-    assert first.count(500) == ((rows.split == "train") & rows.has_label)[here].sum()
+    assert first.count(500) == ((rows.split == "train") & rows.has_label & known)[here].sum()

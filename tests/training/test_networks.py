@@ -1,24 +1,26 @@
 """Networks take what the tables hold, and come back from their files as they were."""
 
 from functools import partial
+from random import random
 
 import numpy as np
 import pytest
 import torch
 
 from wslabel.features import network
-from wslabel.settings import Augmentations, Preprocess
+from wslabel.settings import Preprocess
 from wslabel.training.loop import Fitted
 from wslabel.training.networks import (
     BATCH_SIZE,
-    Augment,
     Cnn,
     LinearHead,
     MakeLinear,
     MakeOnImages,
+    MakeProjecting,
     OnImages,
     Predictor,
     deserialize,
+    head,
 )
 from wslabel.training.trainer import serialize
 
@@ -38,7 +40,9 @@ def photos(count: int) -> np.ndarray:
 
 
 def kept(module: torch.nn.Module) -> bytes:
-    return serialize(Fitted(module.state_dict(), [1.0, 0.5], []))
+    return serialize(
+        Fitted(module.state_dict(), [{"epoch": 1.0, "loss": 0.5, "seconds": random()}], 1)
+    )
 
 
 def test_a_linear_head_takes_stored_float16_embeddings() -> None:
@@ -72,8 +76,8 @@ def test_a_network_comes_back_from_its_file(kind: str) -> None:
 
 
 def test_the_same_network_gives_the_same_file() -> None:
-    head = LinearHead(4, 3)
-    assert kept(head) == kept(head)
+    linear = LinearHead(4, 3)
+    assert kept(linear) == kept(linear)
 
 
 def test_a_file_of_another_network_is_refused() -> None:
@@ -106,70 +110,33 @@ def test_a_maker_from_a_partial_builds_anew_each_time() -> None:
     assert make() is not make()
 
 
-def gradient(count: int) -> torch.Tensor:
-    """Images that differ in every pixel, wider than high."""
-    return torch.arange(count * 3 * 4 * 6).float().view(count, 3, 4, 6)
+def test_judging_each_class_for_itself_gives_shares_of_sigmoids() -> None:
+    head = LinearHead(4, 3)
+    embeddings = np.random.default_rng(0).normal(size=(7, 4)).astype(np.float16)
+    found = Predictor(MakeLinear(4, 3), kept(head), per_class=True)(embeddings)
+    each = head(torch.from_numpy(embeddings)).sigmoid().detach()
+    assert np.allclose(found, each / each.sum(dim=1, keepdim=True), atol=1e-6)
 
 
-def augmented(images: torch.Tensor, **how: object) -> torch.Tensor:
-    torch.manual_seed(0)
-    return Augment(Augmentations.model_validate(how))(images)
+def test_images_may_come_as_floats() -> None:
+    module, images = OnImages(bare(), HOW).eval(), torch.from_numpy(photos(4))
+    assert torch.allclose(module(images), module(images.float() / 255), atol=1e-6)
 
 
-def test_without_any_change_images_stay_as_they_are() -> None:
-    images = gradient(4)
-    torch.testing.assert_close(augmented(images, horizontal_flip=False), images)
-
-
-@pytest.mark.parametrize(("key", "axis"), [("horizontal_flip", 3), ("vertical_flip", 2)])
-def test_some_images_are_flipped_and_others_not(key: str, axis: int) -> None:
-    images = gradient(40)
-    found = augmented(images, **{"horizontal_flip": False, key: True})
-    flipped = 0
-    for before, after in zip(images, found, strict=True):
-        is_flipped = torch.allclose(after, before.flip(axis - 1), atol=1e-2)
-        assert is_flipped or torch.allclose(after, before, atol=1e-2)
-        flipped += is_flipped
-    assert 8 < flipped < 32
-
-
-def test_turned_and_zoomed_images_show_nothing_from_outside() -> None:
-    images = torch.full((8, 3, 10, 14), 0.7)
-    torch.testing.assert_close(augmented(images, rotation=180, zoom=0.5), images)
-
-
-def test_a_turned_circle_stays_a_circle_though_images_are_wide() -> None:
-    y, x = torch.meshgrid(torch.arange(40) - 19.5, torch.arange(80) - 39.5, indexing="ij")
-    circle = ((x**2 + y**2) < 8**2).float().expand(6, 3, 40, 80)
-    found = augmented(circle, rotation=90)
-    # Further out a turned image shows what is mirrored in, the circle again.
-    assert (found - circle)[..., 20:60].abs().mean() < 0.02
-
-
-def test_every_epoch_changes_images_anew_and_the_same_seed_the_same() -> None:
-    images = torch.rand(8, 3, 12, 12)
-    change = Augment(Augmentations(rotation=30))
-    torch.manual_seed(1)
-    first, second = change(images), change(images)
-    torch.manual_seed(1)
-    assert torch.equal(change(images), first)
-    assert not torch.equal(first, second)
-
-
-def test_only_training_changes_images() -> None:
-    torch.manual_seed(0)
-    whole = OnImages(torch.nn.Identity(), HOW, Augmentations(rotation=90))
-    images = torch.from_numpy(photos(4))
-    plain = OnImages(torch.nn.Identity(), HOW)(images)
-    assert torch.equal(whole.eval()(images), plain)
-    assert not torch.equal(whole.train()(images), plain)
+def test_a_projecting_network_keeps_the_names_of_its_body() -> None:
+    plain, projecting = OnImages(bare(), HOW), MakeProjecting(MakeOnImages(bare, HOW), 7)()
+    assert projecting(torch.from_numpy(photos(2))).shape == (2, 7)
+    own = {k: v.shape for k, v in projecting.state_dict().items()}
+    for name, tensor in plain.state_dict().items():
+        if not name.startswith(head(plain)):
+            assert own[name] == tensor.shape
 
 
 def test_the_cnn_learns_and_comes_back() -> None:
     torch.manual_seed(0)
     images, targets = photos(16), torch.arange(16) % 2
     images[targets.numpy() == 1] //= 2
-    make = MakeOnImages(partial(Cnn, 2), HOW, Augmentations(rotation=10, zoom=0.1))
+    make = MakeOnImages(partial(Cnn, 2), HOW)
     module = make()
     optimizer = torch.optim.Adam(module.parameters(), 1e-2)
     for _ in range(30):

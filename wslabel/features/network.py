@@ -85,7 +85,9 @@ def load_body(module: torch.nn.Module, path: Path, name: str) -> None:
         WeightsError: any other tensor is missing or of another shape.
     """
     head = [n for n, m in module.named_modules() if isinstance(m, torch.nn.Linear)][-1:]
-    state, own = read_state(path), module.state_dict()
+    # What wslabel trained is kept with the name of the part behind the normalization of images.
+    state = {k.removeprefix("network."): tensor for k, tensor in read_state(path).items()}
+    own = module.state_dict()
     for key, tensor in own.items():
         if any(key.startswith(f"{n}.") for n in head):
             continue

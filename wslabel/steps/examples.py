@@ -1,6 +1,5 @@
 """Training examples from tables: inputs of some splits beside truth or weak labels."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -176,8 +175,9 @@ class Targets:
         return np.nan_to_num(probs_NK, nan=0.0), sure_N
 
     def _treat(self, given_NK: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        weights_K = np.array(self.class_weights or [1.0] * len(self.classes), np.float32)
-        weights_N = treatment.image_weights(given_NK, weights_K, by_confidence=self.by_confidence)
+        weights_N = treatment.image_weights(
+            given_NK, self.class_weights, by_confidence=self.by_confidence
+        )
         smoothed = treatment.smooth(given_NK, *self.smoothing)
         return np.asarray(smoothed, np.float32), weights_N
 
@@ -289,7 +289,8 @@ class _Window:
         weights_N = self._weights_N[rows] * (len(parts[rank]) > 0)
         inputs = self._inputs(rows)
         views = [self._augmented(inputs, rows, changes) for changes in self._changes] or [inputs]
-        total = math.fsum(float(self._weights_N[part].sum()) for part in parts)
+        # In the order of the whole batch, so that rounding does not depend on the workers either.
+        total = float(self._weights_N[np.concatenate(parts)].sum(dtype=np.float64))
         sizes = tuple(max(1, len(part)) for part in parts)
         other = views[1] if len(views) > 1 else None
         return Batch(views[0], self._targets_NK[rows], weights_N, total, sizes, other)

@@ -34,18 +34,24 @@ def training_run(tables: Tables, network: Network) -> Any:
         folder=network.folder,
         make=started(tables, how, network_maker(tables, how)),
         how=how,
-        objective=doors.room("training.objectives").Supervised(how),
+        objective=doors.room("training.objectives").Supervised(how, _mixing(how)),
         train=_examples(tables, how, _targets(tables, network), how.seed),
         validate=validate,
         card=_card(tables, network),
     )
 
 
+def _mixing(how: Training) -> Any:
+    if not how.mixup and not how.cutmix:
+        return None
+    return doors.room("training.mixing").Mixing(how.mixup, how.cutmix)
+
+
 def pretraining_run(tables: Tables, how: Pretraining) -> Any:
     """Describe the training of a body on images alone."""
     objectives = doors.room("training.objectives")
     networks = doors.room("training.networks")
-    make = network_maker(tables, how)
+    make = started(tables, how, network_maker(tables, how))
     objective = objectives.Rotation()
     if how.method == "simclr":
         objective = objectives.SimClr(how.temperature)
@@ -54,7 +60,7 @@ def pretraining_run(tables: Tables, how: Pretraining) -> Any:
     return doors.room("training.loop").Run(
         name=how.method,
         folder=tables.pretrained,
-        make=started(tables, how, make),
+        make=make,
         how=how,
         objective=objective,
         train=_examples(tables, how, targets, how.seed),

@@ -1,5 +1,7 @@
 """What is done to labels before a network learns from them: pure functions of arrays."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 EFFECTIVE_BETA = 0.999
@@ -63,10 +65,11 @@ def class_weights(totals_K: np.ndarray, how: str | None) -> np.ndarray:
 
 
 def image_weights(
-    targets_NK: np.ndarray, weights_K: np.ndarray, *, by_confidence: bool
+    targets_NK: np.ndarray, weights_K: Sequence[float] | None, *, by_confidence: bool
 ) -> np.ndarray:
     """Give what each image counts: its classes' weight, times its confidence where wanted."""
-    weights_N = np.nan_to_num(targets_NK, nan=0.0) @ weights_K
+    known_NK = np.nan_to_num(targets_NK, nan=0.0)
+    weights_N = np.ones(len(known_NK)) if weights_K is None else known_NK @ np.array(weights_K)
     if by_confidence:
         weights_N = weights_N * confidence(targets_NK)
     return np.asarray(weights_N, np.float32)

@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Any
 
-import timm.layers
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -14,12 +13,9 @@ def synced(module: torch.nn.Module, place: Place) -> torch.nn.Module:
     """Let batch normalizations take their statistics over the batch of all workers."""
     if place.world_size == 1:
         return module
-    if place.device.type == "cuda":
-        converted: torch.nn.Module = timm.layers.convert_sync_batchnorm(module)
-        return converted
     for norm in module.modules():
         if isinstance(norm, _BatchNorm):
-            # torch's own synchronized normalization refuses CPUs.
+            # torch's own synchronized normalization refuses CPUs, and drops what timm's carry.
             norm.forward = partial(_forward, norm, norm.forward, place.world_size)  # type: ignore[method-assign]
     return module
 

@@ -4,12 +4,12 @@ An objective's loss is a sum over this worker's images divided by what the whole
 that summed over the workers it is the mean over the batch.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
-from torchvision.transforms import v2
 
 from wslabel.metrics import macro_f1, roc_auc
 from wslabel.settings import Training
@@ -17,6 +17,9 @@ from wslabel.training import losses
 from wslabel.training.batch import Batch
 from wslabel.training.group import Place, gather
 from wslabel.training.networks import probabilities
+
+Mix = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+"""Mixes the images of a batch with one another, and their labels with them."""
 
 
 class Objective(Protocol):
@@ -49,19 +52,19 @@ class Supervised:
     """Learn given labels, as the settings say."""
 
     how: Training
+    mix: Mix | None = None
 
     def loss(
         self, network: torch.nn.Module, batch: Batch, place: Place, progress: float
     ) -> torch.Tensor:
         """Give the weighted loss of the labels, and how far two views differ."""
-        how = self.how
         targets_NK = to_device(batch.targets_NK, place)
         weights_N = to_device(batch.weights_N, place)
         if batch.other is not None:
             return self._of_views(network, batch, place, progress)
         inputs = to_device(batch.inputs, place)
-        if how.mixup or how.cutmix:
-            inputs, targets_NK = self._mixed(inputs, targets_NK)
+        if self.mix is not None:
+            inputs, targets_NK = self.mix(inputs, targets_NK)
         logits_NK = network(inputs)
         return self._weighted(logits_NK, targets_NK, weights_N) / max(batch.total, 1e-9)
 
@@ -98,18 +101,6 @@ class Supervised:
         apart = (differ(first_NK, second_NK) * counted_N).sum() / batch.count
         reached = losses.ramp_up(progress / how.ramp_up_epochs) if how.ramp_up_epochs else 1.0
         return supervised / 2 + how.weight * reached * apart
-
-    def _mixed(
-        self, images: torch.Tensor, targets_NK: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        mixers: list[torch.nn.Module] = []
-        if self.how.mixup:
-            mixers.append(v2.MixUp(alpha=self.how.mixup))
-        if self.how.cutmix:
-            mixers.append(v2.CutMix(alpha=self.how.cutmix))
-        mixer = v2.RandomChoice(mixers)
-        planes, mixed_NK = mixer(images.permute(0, 3, 1, 2).float() / 255.0, targets_NK)
-        return planes.permute(0, 2, 3, 1), mixed_NK
 
     def answers(
         self, network: torch.nn.Module, batch: Batch, place: Place

@@ -192,7 +192,8 @@ def serialize(fitted: Fitted) -> bytes:
     timeless = [{k: v for k, v in r.items() if k not in TIMES} for r in fitted.history]
     # One key only: safetensors writes several in an order that differs from run to run.
     metadata = {"training": json.dumps({"history": timeless, "best_epoch": fitted.best_epoch})}
-    return safetensors.torch.save(fitted.tensors, metadata)
+    tensors = {name: tensor.contiguous() for name, tensor in fitted.tensors.items()}
+    return safetensors.torch.save(tensors, metadata)
 
 
 TIMES = ("seconds", "images_per_s", "data_wait")

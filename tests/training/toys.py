@@ -1,0 +1,70 @@
+"""Small examples and networks for tests of training."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from wslabel.settings import Training
+from wslabel.training.batch import Batch
+from wslabel.training.loop import Run
+from wslabel.training.objectives import Supervised
+from wslabel.training.order import deal
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Examples from memory, dealt to workers in the same batches however many there are."""
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    batch_size: int
+    weights: np.ndarray | None = None
+    other: np.ndarray | None = None
+
+    def __call__(self, epoch: int, rank: int, world_size: int) -> Iterator[Batch]:
+        weights = np.ones(len(self.inputs), np.float32) if self.weights is None else self.weights
+        dealt = deal([np.arange(len(self.inputs))], self.batch_size, np.random.default_rng(epoch))
+        for number in range(dealt.num_batches):
+            parts = [dealt.part(number, r, world_size) for r in range(world_size)]
+            rows = parts[rank] if len(parts[rank]) else dealt.rows_N[:1]
+            mine = weights[rows] * (len(parts[rank]) > 0)
+            total = sum(float(weights[part].sum()) for part in parts)
+            other = None if self.other is None else self.other[rows]
+            sizes = tuple(max(1, len(part)) for part in parts)
+            yield Batch(self.inputs[rows], self.targets[rows], mine, total, sizes, other)
+
+
+def blobs(size: int, batch_size: int, seed: int = 0) -> Arrays:
+    """Make two clouds of points that a line separates, with soft targets."""
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(0, 2, size)
+    inputs = rng.normal(0, 0.5, (size, 3)) + np.where(ids, 2.0, -2.0)[:, None]
+    soft = np.where(ids[:, None] == np.arange(2), 0.8, 0.2)
+    return Arrays(inputs.astype(np.float32), soft.astype(np.float32), batch_size)
+
+
+def pictures(size: int, batch_size: int, seed: int = 0, **more: Any) -> Arrays:
+    """Make uint8 images, dark or bright, with labels that say which."""
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(0, 2, size)
+    inputs = rng.integers(0, 128, (size, 8, 8, 3)) + 100 * ids[:, None, None, None]
+    targets = np.eye(2, dtype=np.float32)[ids]
+    return Arrays(inputs.astype(np.uint8), targets, batch_size, **more)
+
+
+def linear() -> torch.nn.Module:
+    return torch.nn.Linear(3, 2)
+
+
+def a_training(**changes: Any) -> Training:
+    base = {"feature": "x", "labels": "soft", "epochs": 3, "learning_rate": 0.05, "seed": 11}
+    return Training.model_validate(base | changes)
+
+
+def a_run(**changes: Any) -> Run:
+    how = a_training(**changes.pop("how", {}))
+    run = Run("toy", "models/toy", linear, how, Supervised(how), blobs(50, 16))
+    return replace(run, **changes)
