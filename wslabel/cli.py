@@ -20,6 +20,7 @@ from wslabel.config import load
 from wslabel.engine.cluster import disconnect, is_connected
 from wslabel.errors import ConfigError, WorkLeft, WslabelError
 from wslabel.settings import S3, Project
+from wslabel.steps import doors
 from wslabel.steps.evaluate import best_function
 from wslabel.steps.init import project_for
 from wslabel.storage.location import is_permanent
@@ -102,6 +103,29 @@ def explain(config: Config, image_id: str, as_json: AsJson = False) -> None:  # 
 
 
 @app.command()
+def compare(config: Config, as_json: AsJson = False) -> None:  # noqa: FBT002 - an option
+    """Train every network over seeds (and folds), and compare them on the same held-out images."""
+    _loop("compare", config, as_json=as_json)
+
+
+@app.command()
+def self_train(config: Config, as_json: AsJson = False) -> None:  # noqa: FBT002 - an option
+    """Correct labels by out-of-fold predictions, round by round, and train anew."""
+    _loop("self_train", config, as_json=as_json)
+
+
+def _loop(name: str, config: Path | str, *, as_json: bool) -> None:
+    """Do what a loop needs of the story, then go around it."""
+    project = load(config)
+    room = doors.room(f"loops.{name}")
+    for outcome in pipeline.run(project, until="pretrain"):
+        if outcome.made or as_json:
+            show(outcome, as_json=as_json)
+    found = getattr(room, name)(project)
+    show(found, as_json=as_json)
+
+
+@app.command()
 def init(
     folder: Annotated[str, typer.Argument(help="of images; a path or s3://bucket/prefix")],
     output: Annotated[Path, typer.Option(help="project file to write")] = Path("project.yaml"),
@@ -116,6 +140,14 @@ def init(
         _print_json([{"project": str(output)}])
         return
     print(f"wrote {output}; next: wslabel run {output}")
+
+
+def loop(name: str) -> None:
+    """Go around a loop for the project file that the command line names; the body of its job."""
+    with _plainly():
+        if len(sys.argv) != 2:
+            raise ConfigError(f"usage: python {sys.argv[0]} CONFIG")
+        _loop(name, sys.argv[1], as_json=False)
 
 
 def job(stage: Callable[[Project], pipeline.Outcome]) -> None:
@@ -159,7 +191,16 @@ def show(outcome: pipeline.Outcome, *, as_json: bool) -> None:
     rate = outcome.num_images / outcome.seconds if outcome.seconds else 0.0
     images = f", {outcome.num_images:,} images, {rate:,.0f}/s" if outcome.num_images else ""
     print(f"{outcome.stage:<10} {what}{images}{errors} in {outcome.seconds:.1f} s")
-    if outcome.report is not None:
+    if outcome.report is not None and "table" in outcome.report:
+        _print_table("", outcome.report["table"])
+        for line in outcome.report["notes"]:
+            print(line)
+        print(f"report: {outcome.report['page']}")
+    elif outcome.report is not None and "pretrained" in outcome.report:
+        found = outcome.report
+        gain = f"{found['pretrained']:.4f}, of a random body {found['random']:.4f}"
+        print(f"linear probe: accuracy on features of the pretrained body {gain}")
+    elif outcome.report is not None:
         _show_report(outcome.report)
 
 

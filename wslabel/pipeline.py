@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial, reduce
 from typing import Any
 
+from wslabel.config import fingerprint
 from wslabel.engine.drive import Spread, drive, pools
 from wslabel.engine.tasks import once
 from wslabel.engine.work import Receipt, Step
@@ -36,6 +37,7 @@ from wslabel.steps.ingest import (
 )
 from wslabel.steps.label import Label, Summarize
 from wslabel.steps.learn import predict_networks, pretrain_body, train_networks
+from wslabel.steps.probe import probe
 from wslabel.steps.status import TableStatus
 from wslabel.steps.status import status as count_tables
 from wslabel.steps.tables import Derived, Tables
@@ -224,19 +226,28 @@ def pretrain(project: Project) -> Outcome:
     if how is None:
         return Outcome("pretrain")
     made = pretrain_body(tables, how)
-    return Outcome("pretrain", made, 1, seconds=time.monotonic() - start)
+    found = None
+    if how.probe is not None:
+        name = f"probe-{fingerprint(tables.pretrained, how.probe)}"
+        found = tables.constants.get_or_make(name, lambda: probe(tables, how))
+    return Outcome("pretrain", made, 1, seconds=time.monotonic() - start, report=found)
 
 
 def train(project: Project) -> Outcome:
     """Train a network per kind of label and variant, each from a fresh, equally seeded start."""
     start = time.monotonic()
-    tables = _with_labels(project)
+    tables = with_labels(project)
     made = train_networks(tables, list(tables.networks.values()))
     seconds = time.monotonic() - start
     return Outcome("train", made, len(tables.networks), seconds=seconds)
 
 
-def _with_labels(project: Project) -> Tables:
+def with_labels(project: Project) -> Tables:
+    """Open the tables of a project whose features and labels are made.
+
+    Raises:
+        WorkLeft: they are not.
+    """
     tables = _with_features(project)
     if project.labeling_functions:
         _refuse_missing(tables.labels, "labels", "label")
@@ -246,7 +257,7 @@ def _with_labels(project: Project) -> Tables:
 def predict(project: Project) -> Outcome:
     """Run every trained network over all images, each input read once."""
     start = time.monotonic()
-    tables = _with_labels(project)
+    tables = with_labels(project)
     receipts, num_groups = predict_networks(tables, list(tables.networks.values()))
     return _outcome("predict", receipts, num_groups, start)
 
@@ -254,7 +265,7 @@ def predict(project: Project) -> Outcome:
 def evaluate(project: Project) -> Outcome:
     """Compare labeling functions, labels and, on the test split, predictions with truth."""
     start = time.monotonic()
-    tables = _with_labels(project)
+    tables = with_labels(project)
     name = tables.evaluation
     made = 0
     if not tables.location.exists(name):
@@ -278,7 +289,7 @@ def report(project: Project) -> Outcome:
         WorkLeft: the stage evaluate has not been done.
     """
     start = time.monotonic()
-    tables = _with_labels(project)
+    tables = with_labels(project)
     if not tables.location.exists(tables.evaluation):
         raise WorkLeft(f"{tables.evaluation} is missing; run the stage evaluate first")
     name = tables.report

@@ -108,3 +108,17 @@ def predictions(num_classes: int) -> pa.Schema:
     """What a trained network says; null where its input is missing."""
     soft = vector(pa.float32(), num_classes)
     return pa.schema([IMAGE_ID, pa.field("probabilities", soft), pa.field("label", pa.int16())])
+
+
+def pseudo_labels(num_classes: int) -> pa.Schema:
+    """Labels that a round of self-training corrected, what was predicted, and who was chosen."""
+    soft = vector(pa.float32(), num_classes)
+    return pa.schema(
+        [
+            IMAGE_ID,
+            pa.field("probabilities", soft),
+            pa.field("label", pa.int16()),
+            pa.field("predicted", soft),
+            pa.field("is_chosen", pa.bool_(), nullable=False),
+        ]
+    )

@@ -1,6 +1,7 @@
 """Small charts as inline SVG; colors are the page's own, so they follow its dark mode."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
@@ -77,6 +78,86 @@ def reliability(found: Calibration, title: str) -> str:
             f'<text x="{PAD - 5}" y="{y + 3:.0f}" text-anchor="end">{value:g}</text>'
         )
     return "".join(parts) + "</svg>"
+
+
+@dataclass(frozen=True)
+class Dots:
+    """One row of a dot plot: single values, and the mean with the ends of an interval."""
+
+    name: str
+    values: Sequence[float]
+    mean: float
+    ends: tuple[float, float] | None = None
+
+
+def dots(rows: Sequence[Dots], title: str) -> str:
+    """Draw values of several things under one another, each with its mean and interval."""
+    everything = [v for row in rows for v in (*row.values, row.mean, *(row.ends or ()))]
+    low, high = _ends(everything)
+    label = 10 + 6.2 * max((len(row.name) for row in rows), default=0)
+    wide, tall = label + WIDTH, 22 * len(rows) + 24
+
+    def place(value: float) -> float:
+        return label + 8 + (WIDTH - 30) * (value - low) / (high - low)
+
+    parts = [_open(title, wide, tall)]
+    for index, row in enumerate(rows):
+        y = 14 + 22 * index
+        parts.append(
+            f'<text x="{label:.0f}" y="{y + 3}" text-anchor="end">{escape(row.name)}</text>'
+        )
+        if row.ends is not None:
+            first, last = place(row.ends[0]), place(row.ends[1])
+            parts.append(f'<line class="mark" x1="{first:.1f}" x2="{last:.1f}" y1="{y}" y2="{y}"/>')
+        parts += [
+            f'<circle class="dot" cx="{place(v):.1f}" cy="{y}" r="3">'
+            f"<title>{v:.4f}</title></circle>"
+            for v in row.values
+        ]
+        x = place(row.mean)
+        parts.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 7}" y2="{y + 7}"/>')
+    for value in (low, (low + high) / 2, high):
+        x, y = place(value), tall - 4
+        parts.append(f'<text x="{x:.1f}" y="{y}" text-anchor="middle">{value:.4g}</text>')
+    return "".join(parts) + "</svg>"
+
+
+def lines(series: Mapping[str, Sequence[float]], title: str) -> str:
+    """Draw values over rounds 0, 1, 2 ...; one line per name."""
+    low, high = _ends([v for values in series.values() for v in values])
+    last = max(1, max((len(values) for values in series.values()), default=2) - 1)
+    parts = [_open(title)]
+    for number, (name, values) in enumerate(series.items()):
+        points = [
+            (
+                PAD + (WIDTH - 2 * PAD) * index / last,
+                HEIGHT - PAD - (HEIGHT - 2 * PAD) * (value - low) / (high - low),
+            )
+            for index, value in enumerate(values)
+        ]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        shade = 1 - 0.6 * number / max(1, len(series))
+        parts.append(f'<polyline class="line" style="opacity:{shade:.2f}" points="{path}"/>')
+        for (x, y), value in zip(points, values, strict=True):
+            parts.append(
+                f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3">'
+                f"<title>{escape(name)}: {value:.4f}</title></circle>"
+            )
+        if points:
+            x, y = points[-1]
+            parts.append(
+                f'<text x="{x:.1f}" y="{y - 6:.1f}" text-anchor="end">{escape(name)}</text>'
+            )
+    parts.append(_axis(0, last))
+    for value, y in ((high, PAD), (low, HEIGHT - PAD)):
+        parts.append(f'<text x="2" y="{y - 2}">{value:.3g}</text>')
+    return "".join(parts) + "</svg>"
+
+
+def _ends(values: Sequence[float]) -> tuple[float, float]:
+    """Give the range of some values, widened where there is none."""
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
 def heat(shares_MM: np.ndarray, names: Sequence[str], title: str) -> str:

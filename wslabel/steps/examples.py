@@ -102,6 +102,10 @@ class Column:
         # A group's file has one row group per shard there is; all of a group are consecutive.
         return Table(self.workspace, self.folder).read_row_group(name, shard - first, columns)
 
+    def read_group(self, key: int, columns: Sequence[str]) -> pa.Table:
+        """Read columns of a whole group."""
+        return Table(self.workspace, self.folder).read(self.files[key // GROUP_SIZE], columns)
+
 
 @dataclass(frozen=True)
 class Part:

@@ -12,7 +12,7 @@ from wslabel import schema
 from wslabel.columns import to_column
 from wslabel.engine.work import Receipt
 from wslabel.steps import doors
-from wslabel.steps.examples import Inputs
+from wslabel.steps.examples import Inputs, Part
 from wslabel.steps.group import read_images
 from wslabel.steps.tables import Derived, Network, Tables
 from wslabel.steps.train import network_maker
@@ -48,6 +48,7 @@ class Trained:
         inputs: what it reads.
         output: folder of its predictions.
         per_class: whether it judges each class for itself.
+        part: of the images that it learned from; it judges only the others. None for all images.
     """
 
     home: Location
@@ -56,6 +57,7 @@ class Trained:
     inputs: Inputs
     output: str
     per_class: bool = False
+    part: Part | None = None
 
 
 @dataclass(frozen=True)
@@ -95,15 +97,24 @@ class Predict:
                 inputs = self.networks[name].inputs
                 if inputs not in read:
                     read[inputs] = inputs.read(shard, generation)
-                tables.append(self._predict(name, ids, *read[inputs]))
+                tables.append(self._predict(name, shard, ids, *read[inputs]))
         for name, tables in parts.items():
             table = Table(self.workspace, self.networks[name].output)
             table.commit(item.lacking[name], tables)
         return Receipt(item.key, num_images)
 
     def _predict(
-        self, name: str, ids: pa.ChunkedArray, values: np.ndarray, known_N: np.ndarray
+        self,
+        name: str,
+        shard: int,
+        ids: pa.ChunkedArray,
+        values: np.ndarray,
+        known_N: np.ndarray,
     ) -> pa.Table:
+        part = self.networks[name].part
+        if part is not None:
+            others_N = ~part.mask(shard)
+            values, known_N = values[others_N[known_N]], known_N & others_N
         rows = np.flatnonzero(known_N)
         probs_NK = np.zeros((0, self.num_classes), np.float32)
         if len(rows):
@@ -144,4 +155,5 @@ def trained(tables: Tables, network: Network, derived: Derived) -> Trained:
         tables.inputs_of(network.how),
         derived.table.folder,
         network.how.loss == "binary_cross_entropy",
+        network.part,
     )

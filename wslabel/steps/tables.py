@@ -51,6 +51,7 @@ class Network:
     folder: str
     labels: Derived | None = None
     part: Part | None = None
+    splits: tuple[str, ...] = ("train",)
 
     @property
     def file(self) -> str:
@@ -138,6 +139,10 @@ class Tables:
         done = set(table.names())
         return Derived(table, groups, [work for work in groups if work.name not in done])
 
+    def whole(self, folder: str) -> Derived:
+        """A group table that hangs on the manifest alone, or on what its folder's name says."""
+        return self._derived(folder, {})
+
     @cached_property
     def votes(self) -> Derived:
         """The votes table."""
@@ -185,7 +190,12 @@ class Tables:
         return {name: self.network(name, training.variant(name)) for name in training.names}
 
     def network(
-        self, name: str, how: Training, labels: Derived | None = None, part: Part | None = None
+        self,
+        name: str,
+        how: Training,
+        labels: Derived | None = None,
+        part: Part | None = None,
+        splits: tuple[str, ...] = ("train",),
     ) -> Network:
         """Name a network.
 
@@ -193,18 +203,19 @@ class Tables:
             name: for people.
             how: its settings, with one kind of label.
             labels: that it learns from instead of the label model's.
-            part: of the images that it learns from, None for all of the train split.
+            part: of the images of these splits that it learns from, None for all.
+            splits: whose images it learns from.
         """
         (kind,) = how.labels
         settings = how.model_dump(mode="json", exclude=NOT_IN_NETWORK)
         weak = kind != "original" or how.validate_on == "weak"
         given = [d for d in (self.labels if weak else None, labels) if d is not None]
         states = [[derived.table.folder, derived.state] for derived in given]
-        slice_ = part and [part.column.folder, part.fold, part.is_held]
+        slice_ = [splits, part and [part.column.folder, part.fold, part.is_held]]
         identity = fingerprint(
             settings, kind, self._reads(how), states, self._start(how), self.project.classes, slice_
         )
-        return Network(name, how, f"models/{kind}-{identity}", labels, part)
+        return Network(name, how, f"models/{kind}-{identity}", labels, part, splits)
 
     def _reads(self, how: Optimization) -> list[object]:
         return [self.extractors[how.feature].folder, self.input_shards(how)]

@@ -107,7 +107,7 @@ def _targets(tables: Tables, network: Network) -> Targets:
     labels = column(tables, network.labels) if network.labels else _labels(tables, kind)
     targets = Targets(
         tuple(tables.project.classes),
-        ("train",) if network.part is None else ("train", "val", "test"),
+        network.splits,
         kind,
         labels,
         network.part,

@@ -143,6 +143,32 @@ class Predictor:
         return np.concatenate(parts)
 
 
+class Embedder:
+    """The features that a network's body gives to its head."""
+
+    def __init__(self, make: Callable[[], torch.nn.Module], seed: int, data: bytes | None) -> None:
+        """Build it from a seed, and fill its body from a safetensors file where there is one."""
+        torch.manual_seed(seed)
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        network = make()
+        last = head(network)
+        if data is not None:
+            state, own = safetensors.torch.load(data), network.state_dict()
+            body = {k: state[k] for k in own if not k.startswith(f"{last}.")}
+            network.load_state_dict(own | body)
+        network.set_submodule(last, torch.nn.Identity())
+        self._network = network.eval().to(self._device)
+
+    @torch.inference_mode()
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Give features; float32 [n, D], of at least one input."""
+        parts = [
+            self._network(torch.from_numpy(batch).to(self._device)).float().cpu().numpy()
+            for batch in batches(values, BATCH_SIZE)
+        ]
+        return np.concatenate(parts)
+
+
 def probabilities(logits_NK: torch.Tensor, *, per_class: bool) -> torch.Tensor:
     """Turn logits into probabilities that add up to one over the classes."""
     if not per_class:

@@ -1,0 +1,9 @@
+"""Correct labels by out-of-fold predictions, round by round, and train anew.
+
+python jobs/self_train.py configs/PROJECT.yaml
+"""
+
+from wslabel.cli import loop
+
+if __name__ == "__main__":
+    loop("self_train")

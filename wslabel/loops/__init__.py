@@ -1,0 +1,1 @@
+"""What goes around more than once: comparisons, self-training, sweeps."""
