@@ -15,6 +15,8 @@ DOORS = {
     "fasttext": {"labeling/words.py"},
     "snorkel": {"label_model/snorkel.py"},
     "ray.data": {"engine/run.py"},
+    "ray.tune": {"training/tuner.py"},
+    "optuna": set(),
     "ray.train": {"training/trainer.py"},
     "tensorboardX": {"training/records.py"},
     "botocore": {"storage/location.py"},

@@ -114,6 +114,15 @@ def self_train(config: Config, as_json: AsJson = False) -> None:  # noqa: FBT002
     _loop("self_train", config, as_json=as_json)
 
 
+@app.command()
+def sweep(
+    config: Annotated[Path, typer.Argument(help="the sweep file")],
+    as_json: AsJson = False,  # noqa: FBT002 - an option
+) -> None:
+    """Search keys of a project for the network that validation likes best."""
+    show(doors.room("loops.sweep").sweep(config), as_json=as_json)
+
+
 def _loop(name: str, config: Path | str, *, as_json: bool) -> None:
     """Do what a loop needs of the story, then go around it."""
     project = load(config)

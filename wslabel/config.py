@@ -3,11 +3,12 @@
 Relative paths in a project file are relative to the folder of that file.
 """
 
+import copy
 import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from wslabel.errors import ConfigError, nearest
-from wslabel.settings import FEATURE_KINDS, Categories, Classifier, Project, Training
+from wslabel.settings import FEATURE_KINDS, Categories, Classifier, Project, Sweep, Training
 
 
 def fingerprint(*parts: object) -> str:
@@ -53,8 +54,77 @@ def load(path: str | Path) -> Project:
     Raises:
         ConfigError: one sentence per problem: file, key, what was found, nearest valid choice.
     """
+    return build(Path(path), read(Path(path)))
+
+
+def load_sweep(path: str | Path) -> tuple[Sweep, Path, dict[str, Any]]:
+    """Read a sweep file; give it with the path of its project and what that file says.
+
+    Raises:
+        ConfigError: one sentence per problem.
+    """
     file = Path(path)
-    raw = _read(file)
+    raw = read(file)
+    try:
+        sweep = Sweep.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_sentences(file, raw, error))) from None
+    project = file.parent / sweep.project
+    # A trial is one network; what repeats or compares networks would name those it has not.
+    kept = {k: v for k, v in read(project).items() if k not in ("self_training", "comparison")}
+    return sweep, project, kept
+
+
+def changed(file: Path, raw: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what a file would say with some keys changed; members of lists go by their `name`.
+
+    Raises:
+        ConfigError: there is no such place.
+    """
+    made: dict[str, Any] = copy.deepcopy(dict(raw))
+    for key, value in changes.items():
+        inside: Any = made
+        *path, last = key.split(".")
+        for part in path:
+            if isinstance(inside, list):
+                names = {str(item.get("name")): item for item in inside if isinstance(item, dict)}
+                if part not in names:
+                    raise ConfigError(f"{file}: {key}: no '{part}'; {nearest(part, names)}")
+                inside = names[part]
+            elif isinstance(inside, dict):
+                inside[part] = {} if inside.get(part) is None else inside[part]
+                inside = inside[part]
+            else:
+                raise ConfigError(f"{file}: {key}: '{part}' stands in no section")
+        if not isinstance(inside, dict):
+            raise ConfigError(f"{file}: {key}: '{last}' stands in no section")
+        inside[last] = value
+    return made
+
+
+def dump(raw: Mapping[str, Any]) -> str:
+    """Write keys and values as YAML, in their order."""
+    return str(yaml.safe_dump(dict(raw), sort_keys=False, allow_unicode=True))
+
+
+def build(file: Path, raw: Mapping[str, Any]) -> Project:
+    """Turn what a project file says into its settings.
+
+    Raises:
+        ConfigError: one sentence per problem.
+    """
+    return _build(file, copy.deepcopy(dict(raw)))
+
+
+def _build(file: Path, raw: dict[str, Any]) -> Project:
+    if "features" in raw and not isinstance(raw["features"], dict):
+        raise ConfigError(
+            f"{file}: features: expected features by name, found {_short(raw['features'])}"
+        )
+    raw["features"] = {
+        name: {} if feature is None else feature
+        for name, feature in (raw.get("features") or {}).items()
+    }
     for name, feature in (raw.get("features") or {}).items():
         if isinstance(feature, dict) and "kind" not in feature:
             feature["kind"] = name if name in FEATURE_KINDS else None
@@ -83,7 +153,12 @@ class _Strict(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read(file: Path) -> dict[str, Any]:
+    """Read a YAML file of keys and values.
+
+    Raises:
+        ConfigError: there is none, or it is something else.
+    """
     if not file.is_file():
         siblings = [p.name for p in file.parent.glob("*.y*ml")]
         raise ConfigError(f"{file}: there is no such project file; {nearest(file.name, siblings)}")
@@ -94,14 +169,6 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: this is no valid YAML: {reason}") from None
     if not isinstance(raw, dict):
         raise ConfigError(f"{file}: expected keys and values, found {type(raw).__name__}")
-    if "features" in raw and not isinstance(raw["features"], dict):
-        raise ConfigError(
-            f"{file}: features: expected features by name, found {_short(raw['features'])}"
-        )
-    raw["features"] = {
-        name: {} if feature is None else feature
-        for name, feature in (raw.get("features") or {}).items()
-    }
     return raw
 
 

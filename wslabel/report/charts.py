@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import numpy as np
 
@@ -152,6 +153,47 @@ def lines(series: Mapping[str, Sequence[float]], title: str) -> str:
     for value, y in ((high, PAD), (low, HEIGHT - PAD)):
         parts.append(f'<text x="2" y="{y - 2}">{value:.3g}</text>')
     return "".join(parts) + "</svg>"
+
+
+def parallel(axes: Mapping[str, Sequence[Any]], title: str) -> str:
+    """Draw one line per trial across one upright axis per key; the last axis gives its shade."""
+    wide, tall = max(WIDTH, 130 * len(axes)), 200
+    count = len(next(iter(axes.values()), ()))
+    places = [_placed(values) for values in axes.values()]
+    parts = [_open(title, wide, tall)]
+    step = (wide - 120) / max(1, len(axes) - 1)
+    for index, (name, values) in enumerate(axes.items()):
+        x, heights = 60 + step * index, places[index]
+        parts.append(
+            f'<line class="axis" x1="{x:.0f}" x2="{x:.0f}" y1="30" y2="{tall - 20}"/>'
+            f'<text x="{x:.0f}" y="12" text-anchor="middle">'
+            f"{escape(name.rpartition('.')[2])}</text>"
+        )
+        for value, height in {_label(v): h for v, h in zip(values, heights, strict=True)}.items():
+            y = tall - 20 - (tall - 50) * height
+            parts.append(f'<text x="{x + 4:.0f}" y="{y + 3:.1f}">{escape(value)}</text>')
+    for trial in range(count):
+        points = " ".join(
+            f"{60 + step * i:.1f},{tall - 20 - (tall - 50) * heights[trial]:.1f}"
+            for i, heights in enumerate(places)
+        )
+        shade = 0.15 + 0.85 * places[-1][trial]
+        parts.append(f'<polyline class="line" style="opacity:{shade:.2f}" points="{points}"/>')
+    return "".join(parts) + "</svg>"
+
+
+def _placed(values: Sequence[Any]) -> list[float]:
+    """Place values between 0 and 1: numbers by size, others by their order."""
+    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+    if len(numbers) == len(values):
+        low, high = _ends(numbers)
+        return [(value - low) / (high - low) for value in numbers]
+    names = sorted({_label(value) for value in values})
+    return [(names.index(_label(v)) + 0.5) / len(names) for v in values]
+
+
+def _label(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _ends(values: Sequence[float]) -> tuple[float, float]:

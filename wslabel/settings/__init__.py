@@ -34,6 +34,7 @@ from wslabel.settings.learning import (
     Training,
 )
 from wslabel.settings.project import Engine, Project
+from wslabel.settings.sweep import Asha, Dimension, Sweep
 from wslabel.settings.votes import (
     CategoryVote,
     ColorVote,
@@ -48,6 +49,7 @@ __all__ = [
     "FEATURE_KINDS",
     "S3",
     "WHERE_IT_RUNS",
+    "Asha",
     "Augmentations",
     "Categories",
     "CategoryVote",
@@ -57,6 +59,7 @@ __all__ = [
     "ColorVote",
     "Comparison",
     "Consistency",
+    "Dimension",
     "Engine",
     "Folder",
     "Generated",
@@ -72,6 +75,7 @@ __all__ = [
     "Quantile",
     "SelfTraining",
     "SimilarityVote",
+    "Sweep",
     "TableSource",
     "Threshold",
     "Thumbnail",

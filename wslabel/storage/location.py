@@ -136,6 +136,15 @@ class Location:
             ),
         )
 
+    @property
+    def filesystem(self) -> pafs.FileSystem:
+        """Give pyarrow's filesystem for libraries that keep their own state in a workspace."""
+        return self._reader
+
+    def base_of(self, path: str) -> str:
+        """Spell where a path of this root is on its filesystem."""
+        return self._full(path)
+
     def _full(self, path: str) -> str:
         return f"{self._base}/{path}" if path else self._base
 

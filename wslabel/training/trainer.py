@@ -159,6 +159,12 @@ def _work(config: dict[str, Any]) -> None:
     ray.train.report({"networks": len(config["runs"])})
 
 
+def alone() -> Place:
+    """Give the place of a worker that trains by itself in this process."""
+    is_cuda = torch.cuda.is_available()
+    return Place(device=torch.device("cuda" if is_cuda else "cpu"))
+
+
 def train_here(run: Run, home: Home, place: Place, hear: Hear) -> None:
     """Train a network in this process, as a member of a group or alone."""
     store = home.store(run)
