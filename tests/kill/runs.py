@@ -1,7 +1,9 @@
 """Run wslabel in processes of its own, kill all of them at some place, compare workspaces."""
 
 import io
+import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,17 +15,18 @@ import pyarrow.parquet as pq
 
 from wslabel.settings import S3
 from wslabel.storage.location import Location
+from wslabel.training.trainer import TIMES
 
 HOOKS = Path(__file__).parent / "hooks"
-COMMAND = [sys.executable, "-c", "from wslabel.cli import main; main()", "run"]
+COMMAND = [sys.executable, "-c", "from wslabel.cli import main; main()"]
 LONGEST_S = 400.0
 
 
-def start(config: Path, **environment: str) -> subprocess.Popen[str]:
+def start(config: Path, command: str = "run", **environment: str) -> subprocess.Popen[str]:
     env = os.environ | {"PYTHONPATH": str(HOOKS)} | environment
     env.pop("RAY_ADDRESS", None)
     return subprocess.Popen(
-        [*COMMAND, str(config)],
+        [*COMMAND, command, str(config)],
         env=env,
         text=True,
         stdout=subprocess.PIPE,
@@ -42,11 +45,30 @@ def run(config: Path) -> str:
     return finish(start(config))
 
 
-def run_until_stopped(config: Path, place: str, marks: Path) -> None:
+def run_until_stopped(config: Path, place: str, marks: Path, command: str = "run") -> None:
     """Run until some process stands at the place, then kill -9 driver and workers."""
+    process = start_stopping(config, place, marks, command)
+    _wait_until(process, lambda: (marks / "stopped").exists(), f"never came to '{place}'")
+    _kill(process)
+
+
+def run_without(config: Path, place: str, marks: Path) -> str:
+    """Run, but kill -9 the one process that comes to the place; give what the driver says."""
+    process = start_stopping(config, place, marks, "run", WSLABEL_QUIET="", CI="")
+    _wait_until(process, lambda: (marks / "stopped").exists(), f"never came to '{place}'")
+    os.kill(int((marks / "stopped").read_text()), signal.SIGKILL)
+    _, err = process.communicate(timeout=LONGEST_S)
+    assert process.returncode == 0, err
+    return err
+
+
+def start_stopping(
+    config: Path, place: str, marks: Path, command: str, **environment: str
+) -> subprocess.Popen[str]:
+    """Start a run of which one process stops at a place."""
     marks.mkdir(parents=True)
-    process = start(config, WSLABEL_STOP_AT=place, WSLABEL_STOP_MARKS=str(marks))
-    _kill_when(process, lambda: (marks / "stopped").exists(), f"never came to '{place}'")
+    stops = {"WSLABEL_STOP_AT": place, "WSLABEL_STOP_MARKS": str(marks)}
+    return start(config, command, **stops, **environment)
 
 
 def run_for(config: Path, seconds: float) -> bool:
@@ -60,14 +82,13 @@ def run_for(config: Path, seconds: float) -> bool:
     return was_running
 
 
-def _kill_when(process: subprocess.Popen[str], due: Callable[[], bool], complaint: str) -> None:
+def _wait_until(process: subprocess.Popen[str], due: Callable[[], bool], complaint: str) -> None:
     end = time.monotonic() + LONGEST_S
     while not due():
         if process.poll() is not None or time.monotonic() > end:
             _kill(process)
             raise AssertionError(f"{complaint}: {process.communicate()}")
         time.sleep(0.02)
-    _kill(process)
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
@@ -93,12 +114,24 @@ def contents(root: str, s3: S3 | None = None) -> dict[str, object]:
     found: dict[str, object] = {}
     for entry in location.files("", recursive=True):
         # Logs and pages tell when and how often there was a run, which is what differs.
-        if entry.path.startswith((".staging", "logs/")) or entry.path.endswith(".html"):
+        is_page = entry.path.endswith((".html", ".tfevents"))
+        if entry.path.startswith((".staging", "logs/")) or is_page:
             continue
         data = location.read(entry.path).to_pybytes()
+        if entry.path.endswith("card.json"):
+            data = _timeless(data)
         is_table = entry.path.endswith(".parquet")
         found[entry.path] = pq.read_table(io.BytesIO(data)) if is_table else data
     return found
+
+
+def _timeless(card: bytes) -> bytes:
+    """Leave out what a machine took from what is told of a network."""
+    read = json.loads(card)
+    for record in (*read["history"], read["metrics"]):
+        for key in TIMES:
+            record.pop(key, None)
+    return json.dumps(read, sort_keys=True).encode()
 
 
 def same(found: dict[str, object], expected: dict[str, object]) -> None:

@@ -6,10 +6,21 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import safetensors.numpy
 
 from tests.conftest import Networks, S3Server, tiny_config, write_config
-from tests.kill.runs import contents, finish, run, run_for, run_until_stopped, same, start
+from tests.kill.runs import (
+    contents,
+    finish,
+    run,
+    run_for,
+    run_until_stopped,
+    run_without,
+    same,
+    start,
+)
 from wslabel.settings import S3
 
 pytestmark = [
@@ -117,3 +128,41 @@ def test_two_drivers_at_once(
     for thread in threads:
         thread.join()
     same(without_training(contents(str(tmp_path / "ws"))), without_training(undisturbed))
+
+
+def test_a_worker_killed_in_the_middle_of_an_epoch_costs_that_epoch_alone(
+    scenes: Path, networks: Networks, tmp_path: Path, undisturbed: dict[str, object]
+) -> None:
+    training = {"network": "linear", "feature": "net", "epochs": 3, "batch_size": 16, "workers": 2}
+    one = project(scenes, networks, "ws", training=training)
+    # Both workers come by once in each epoch: the first four times are those of two epochs.
+    err = run_without(write_config(tmp_path / "p.yaml", one), "during training 5", tmp_path / "m")
+    assert "train: original goes on after epoch 2 of 3" in err
+    found = contents(str(tmp_path / "ws"))
+    assert sorted(found) == sorted(undisturbed)
+    networks_ = [path for path in found if path.endswith(".safetensors")]
+    assert len(networks_) == 3
+    for path in networks_:
+        ours, theirs = (safetensors.numpy.load(bytes(f[path])) for f in (found, undisturbed))
+        assert all(np.allclose(ours[name], theirs[name], atol=1e-5) for name in theirs), path
+
+
+def test_a_sweep_goes_on_where_its_driver_was_killed(
+    scenes: Path, networks: Networks, tmp_path: Path
+) -> None:
+    training = {"network": "linear", "feature": "net", "epochs": 3, "validate_on": "weak"}
+    write_config(
+        tmp_path / "p.yaml", project(scenes, networks, "ws", training=training | {"labels": "soft"})
+    )
+    grid = {"training.label_smoothing": {"grid": [0.0, 0.1, 0.2, 0.3]}}
+    how = {"project": "p.yaml", "search": grid, "metric": "loss", "concurrent": 1}
+    config = write_config(tmp_path / "sweep.yaml", how)
+    run_until_stopped(config, "before models/ 12", tmp_path / "marks", "sweep")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("network.safetensors")}
+    assert 0 < len(before) < 4
+    out = finish(start(config, "sweep", WSLABEL_QUIET="1"))
+    assert "sweep      4 of 4 made" in out
+    assert all(path.stat().st_mtime_ns == when for path, when in before.items())
+    assert len(list(tmp_path.rglob("network.safetensors"))) == 4
+    assert "4 there" in finish(start(config, "sweep"))
+    assert "nothing" not in finish(start(tmp_path / "sweep-best.yaml"))

@@ -28,7 +28,9 @@ def stop(moment, where):
         except FileExistsError:
             continue
         if number == int(wanted[2]):
-            (marks / "stopped").touch()
+            draft = marks / "draft"
+            draft.write_text(str(os.getpid()))
+            draft.rename(marks / "stopped")
             time.sleep(3600)
         return
 
@@ -65,13 +67,16 @@ def patch_fit(module):
 
 
 def patch_loop(module):
-    epoch = module._epoch
+    timed = module._timed
 
-    def stopping_epoch(*args, **kwargs):
-        stop("during", "training")
-        return epoch(*args, **kwargs)
+    def stopping_timed(batches):
+        # In the middle of an epoch: its first batch has been learned from.
+        for number, found in enumerate(timed(batches)):
+            if number == 1:
+                stop("during", "training")
+            yield found
 
-    module._epoch = stopping_epoch
+    module._timed = stopping_timed
 
 
 def patch_decode(module):
