@@ -273,7 +273,11 @@ def test_a_fold_and_its_complement_are_all_images(workspace: Location) -> None:
     every = dict(seen(batches_of(examples(workspace, "soft"))))
     for fold in range(4):
         held, rest = (
-            dict(seen(batches_of(examples(workspace, "soft", part=Part(column, fold, is_held=h)))))
+            dict(
+                seen(
+                    batches_of(examples(workspace, "soft", parts=(Part(column, fold, is_held=h),)))
+                )
+            )
             for h in (True, False)
         )
         assert held.keys() == {image for image in every if folds[image] == fold}

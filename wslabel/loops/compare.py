@@ -11,15 +11,16 @@ from scipy.stats import ttest_1samp
 from wslabel import schema
 from wslabel.config import fingerprint
 from wslabel.errors import ConfigError
+from wslabel.loops.self_train import Learner, last_networks
 from wslabel.pipeline import Outcome, with_labels
 from wslabel.report.charts import Dots, dots
 from wslabel.report.page import Chart, Grid, Page, Section, render
-from wslabel.settings import Project
+from wslabel.settings import Project, Training
 from wslabel.steps.evaluate import Answers, judge
 from wslabel.steps.examples import Part
 from wslabel.steps.folds import by_truth
 from wslabel.steps.learn import predict_networks, train_networks
-from wslabel.steps.pool import pooled_answers
+from wslabel.steps.pool import Key, pooled_answers
 from wslabel.steps.tables import Network, Tables
 
 SCORES = ("accuracy", "macro_f1", "roc_auc", "calibration_error", "negative_log_likelihood")
@@ -40,8 +41,9 @@ def compare(project: Project) -> Outcome:
     name = f"reports/comparison-{_identity(tables)}"
     made = 0
     if not tables.location.exists(f"{name}.json"):
-        made = _train(tables)
-        answers = _answers(tables)
+        made, networks = _train(tables)
+        split = "test" if how.folds is None else None
+        answers = pooled_answers(tables, networks, split)
         reference = how.reference or training.names[0]
         found = comparison(answers, reference, len(project.classes))
         tables.location.create(f"{name}.html", render(_page(tables, found)).encode())
@@ -49,28 +51,52 @@ def compare(project: Project) -> Outcome:
         tables.location.create(f"{name}.json", data)
     found = json.loads(tables.location.read(f"{name}.json").to_pybytes())
     found |= {"page": tables.location.uri(f"{name}.html"), "table": table(found), "notes": []}
-    total = len(training.names) * how.seeds * (how.folds or 1)
+    total = sum(row["seeds"] for row in found["rows"]) * (how.folds or 1)
     return Outcome("compare", made, total, seconds=time.monotonic() - start, report=found)
 
 
-def _networks(tables: Tables) -> dict[tuple[str, int], list[Network]]:
+def _slices(tables: Tables, seed: int) -> tuple[list[tuple[Part, ...]], tuple[str, ...]]:
+    """Give the parts of the images that networks of a seed learn from, and of which splits."""
+    folds = tables.project.comparison.folds
+    if folds is None:
+        return [()], ("train",)
+    column = by_truth(tables, folds, seed)
+    return [(Part(column, fold, is_held=False),) for fold in range(folds)], schema.SPLITS
+
+
+def _networks(tables: Tables) -> dict[Key, list[Network]]:
     """List the networks of each name and seed, one per fold."""
     training, how = tables.project.training, tables.project.comparison
     assert training is not None
     found = {}
     for seed in range(how.seeds):
-        parts, splits = [None], ("train",)  # type: tuple[list[Part | None], tuple[str, ...]]
-        if how.folds is not None:
-            column = by_truth(tables, how.folds, seed)
-            parts = [Part(column, fold, is_held=False) for fold in range(how.folds)]
-            splits = schema.SPLITS
+        slices, splits = _slices(tables, seed)
         for name in training.names:
-            own = training.variant(name)
-            settings = own.model_copy(update={"seed": own.seed + seed})
+            own = _seeded(training.variant(name), seed)
             found[name, seed] = [
-                tables.network(name, settings, part=part, splits=splits) for part in parts
+                tables.network(name, own, parts=parts, splits=splits) for parts in slices
             ]
     return found
+
+
+def _seeded(how: Training, seed: int) -> Training:
+    return how.model_copy(update={"seed": how.seed + seed})
+
+
+def _self_trained(tables: Tables) -> dict[Key, list[Network]]:
+    """Go through the rounds of self-training for each seed and fold, all at once."""
+    training, how = tables.project.training, tables.project.self_training
+    if not tables.project.comparison.self_training:
+        return {}
+    assert training is not None
+    assert how is not None
+    learners: dict[Key, list[Learner]] = {}
+    for seed in range(tables.project.comparison.seeds):
+        own, (slices, splits) = _seeded(training.variant(how.variant), seed), _slices(tables, seed)
+        learners["self_training", seed] = [Learner(tables, own, parts, splits) for parts in slices]
+    flat = [learner for found in learners.values() for learner in found]
+    last = iter(last_networks(tables, flat))
+    return {key: [next(last) for _ in found] for key, found in learners.items()}
 
 
 def _identity(tables: Tables) -> str:
@@ -78,24 +104,23 @@ def _identity(tables: Tables) -> str:
         f"{name} {seed}": [network.folder for network in networks]
         for (name, seed), networks in _networks(tables).items()
     }
-    return fingerprint(folders, tables.project.comparison, tables.project.classes, tables.shards)
+    project = tables.project
+    loops = [project.comparison, project.self_training]
+    return fingerprint(folders, loops, project.classes, tables.shards)
 
 
-def _train(tables: Tables) -> int:
-    networks = [n for found in _networks(tables).values() for n in found]
-    made = train_networks(tables, networks)
-    predict_networks(tables, networks)
-    return made
+def _train(tables: Tables) -> tuple[int, dict[Key, list[Network]]]:
+    """Train all networks that are missing; tell how many that were, and list all."""
+    found = _networks(tables)
+    made = train_networks(tables, [n for networks in found.values() for n in networks])
+    found |= _self_trained(tables)
+    every = [n for networks in found.values() for n in networks]
+    made += train_networks(tables, every)
+    predict_networks(tables, every)
+    return made, found
 
 
-def _answers(tables: Tables) -> Mapping[tuple[str, int], Answers]:
-    split = "test" if tables.project.comparison.folds is None else None
-    return pooled_answers(tables, _networks(tables), split)
-
-
-def comparison(
-    answers: Mapping[tuple[str, int], Answers], reference: str, num_classes: int
-) -> dict[str, Any]:
+def comparison(answers: Mapping[Key, Answers], reference: str, num_classes: int) -> dict[str, Any]:
     """Score networks over seeds, and compare each with a reference on the same images.
 
     A network is right on an image as often as over the seeds. Whether two differ is told by a
@@ -119,7 +144,7 @@ def comparison(
     return {"reference": reference, "rows": rows}
 
 
-def _right(answers: Mapping[tuple[str, int], Answers], name: str) -> np.ndarray:
+def _right(answers: Mapping[Key, Answers], name: str) -> np.ndarray:
     found = [a for (own, _), a in answers.items() if own == name]
     right = [~np.isnan(a.probs_NK[:, 0]) & (a.probs_NK.argmax(axis=1) == a.truth_N) for a in found]
     return np.asarray(np.mean(right, axis=0))

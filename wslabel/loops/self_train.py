@@ -57,13 +57,108 @@ def self_train(project: Project) -> Outcome:
     return Outcome("self_train", rounds.made, total, seconds=seconds, report=report)
 
 
+class Learner:
+    """A network's settings and images, from which rounds of labels and networks follow."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        training: Training,
+        outer: tuple[Part, ...] = (),
+        splits: tuple[str, ...] = ("train",),
+    ) -> None:
+        """Name the folds within the images learned from, which are drawn if they are not yet.
+
+        Args:
+            tables: of the project.
+            training: settings of all its networks.
+            outer: parts in which the images are that are learned from.
+            splits: whose images these are.
+        """
+        assert tables.project.self_training is not None
+        self._tables, self._how = tables, tables.project.self_training
+        self._training, self._outer, self._splits = training, outer, splits
+        folds = by_label(tables, self._how.folds, self._how.seed)
+        self._inner = [Part(folds, fold, is_held=False) for fold in range(self._how.folds)]
+
+    def network(self, number: int, labels: Derived) -> Network:
+        """Name the network of a round."""
+        return self._named(f"round {number}", number, labels, ())
+
+    def judges(self, number: int, labels: Derived) -> list[Network]:
+        """Name the networks that judge what they have not learned from."""
+        return [
+            self._named(f"round {number} without fold {part.fold}", number, labels, (part,))
+            for part in self._inner
+        ]
+
+    def _named(self, name: str, number: int, labels: Derived, inner: tuple[Part, ...]) -> Network:
+        own = None if number == 0 else labels  # round 0 is that of the label model
+        parts = (*self._outer, *inner)
+        return self._tables.network(name, self._training, own, parts, self._splits)
+
+    def corrected(self, before: Derived, judges: Sequence[Network]) -> tuple[Derived, Tally]:
+        """Make the labels of the next round."""
+        tables, how = self._tables, self._how
+        predictions = [tables.predictions(judge_) for judge_ in judges]
+        states = [[d.table.folder, d.state] for d in (tables.labels, before, *predictions)]
+        settings = how.model_dump(include={"threshold", "quota", "agreement", "given_weight"})
+        corrected = tables.whole(f"pseudo_labels/{fingerprint(states, settings)}")
+        sources = Sources(
+            tables.location,
+            column(tables, tables.labels),
+            column(tables, before),
+            tuple(column(tables, d) for d in predictions),
+            how,
+            self._splits,
+        )
+        name = f"tally-{corrected.table.folder.rpartition('/')[2]}"
+        known = tables.constants.get(name)
+        if known is None or corrected.missing:
+            known = tables.constants.keep(name, asdict(self._correct(sources, corrected)))
+        return tables.whole(corrected.table.folder), Tally(**known)
+
+    def _correct(self, sources: Sources, corrected: Derived) -> Tally:
+        engine, classes = self._tables.project.engine, tuple(self._tables.project.classes)
+        works = corrected.works
+        cut_K = np.zeros(len(classes))
+        if self._how.quota < 1.0:
+            step = Candidates(sources)
+            receipts = drive(engine, "choose", step, works, spread=Spread.CHEAP)
+            found = [receipt.result for receipt in receipts]
+            label_N, confidence_N = (np.concatenate(part) for part in zip(*found, strict=True))
+            cut_K = cuts(label_N, confidence_N, len(classes), self._how.quota)
+        correct = Correct(sources, tuple(map(float, cut_K)), corrected.table.folder, classes)
+        receipts = drive(engine, "correct", correct, works, spread=Spread.CHEAP)
+        return reduce(operator.add, (receipt.result for receipt in receipts), Tally())
+
+
+def last_networks(tables: Tables, learners: Sequence[Learner]) -> list[Network]:
+    """Go through all rounds with several learners at once, and give the network of each's last.
+
+    There is no validation: where images are held out in turn, none are left for it.
+    """
+    assert tables.project.self_training is not None
+    labels = [tables.labels] * len(learners)
+    for number in range(tables.project.self_training.rounds):
+        judges = [one.judges(number, own) for one, own in zip(learners, labels, strict=True)]
+        wanted = [network for found in judges for network in found]
+        train_networks(tables, wanted)
+        predict_networks(tables, wanted)
+        labels = [
+            one.corrected(own, found)[0]
+            for one, own, found in zip(learners, labels, judges, strict=True)
+        ]
+    last = tables.project.self_training.rounds
+    return [one.network(last, own) for one, own in zip(learners, labels, strict=True)]
+
+
 class _Rounds:
-    """The rounds of one project."""
+    """The rounds of one project, until validation gets no better."""
 
     def __init__(self, tables: Tables, how: SelfTraining, training: Training) -> None:
         self._tables, self._how, self._training = tables, how, training
-        folds = by_label(tables, how.folds, how.seed)
-        self._parts = [Part(folds, fold, is_held=False) for fold in range(how.folds)]
+        self._learner = Learner(tables, training)
         self.made = self.num_networks = 0
 
     def go(self) -> dict[str, Any]:
@@ -71,29 +166,19 @@ class _Rounds:
         labels, tally = self._tables.labels, None
         rounds: list[dict[str, Any]] = []
         for number in range(self._how.rounds + 1):
-            network, judges = self._networks(number, labels)
+            network = self._learner.network(number, labels)
             is_last = number == self._how.rounds
-            wanted = [network] if is_last else [network, *judges]
+            judges = [] if is_last else self._learner.judges(number, labels)
+            wanted = [network, *judges]
             self.num_networks += len(wanted)
             self.made += train_networks(self._tables, wanted)
             predict_networks(self._tables, wanted)
             rounds.append(self._judged(number, network, tally))
             if is_last or self._is_over(rounds):
                 break
-            labels, tally = self._corrected(labels, judges)
+            labels, tally = self._learner.corrected(labels, judges)
         best = _best(rounds)
         return {"rounds": rounds, "best": best, "best_network": rounds[best]["network"]}
-
-    def _networks(self, number: int, labels: Derived) -> tuple[Network, list[Network]]:
-        """Name the network of a round, and those that judge what they have not learned from."""
-        own = None if number == 0 else labels
-        name = f"round {number}"
-        network = self._tables.network(name, self._training, own)
-        judges = [
-            self._tables.network(f"{name} without fold {part.fold}", self._training, own, part)
-            for part in self._parts
-        ]
-        return network, judges
 
     def _judged(self, number: int, network: Network, tally: Tally | None) -> dict[str, Any]:
         location = self._tables.location
@@ -116,42 +201,6 @@ class _Rounds:
         return rounds[-1]["score"] is not None and (
             len(rounds) - 1 - _best(rounds) >= self._how.patience
         )
-
-    def _corrected(self, before: Derived, judges: Sequence[Network]) -> tuple[Derived, Tally]:
-        """Make the labels of the next round."""
-        tables, how = self._tables, self._how
-        predictions = [tables.predictions(judge_) for judge_ in judges]
-        states = [[d.table.folder, d.state] for d in (tables.labels, before, *predictions)]
-        settings = how.model_dump(include={"threshold", "quota", "agreement", "given_weight"})
-        corrected = tables.whole(f"pseudo_labels/{fingerprint(states, settings)}")
-        sources = Sources(
-            tables.location,
-            column(tables, tables.labels),
-            column(tables, before),
-            tuple(column(tables, d) for d in predictions),
-            how,
-        )
-        tally_name = f"tally-{corrected.table.folder.rpartition('/')[2]}"
-        known = tables.constants.get(tally_name)
-        if known is None or corrected.missing:
-            known = tables.constants.keep(tally_name, asdict(self._correct(sources, corrected)))
-        return tables.whole(corrected.table.folder), Tally(**known)
-
-    def _correct(self, sources: Sources, corrected: Derived) -> Tally:
-        engine, classes = self._tables.project.engine, tuple(self._tables.project.classes)
-        works = corrected.works
-        cut_K = np.zeros(len(classes))
-        if self._how.quota < 1.0:
-            step = Candidates(sources)
-            receipts = drive(engine, "choose", step, works, spread=Spread.CHEAP)
-            found = [receipt.result for receipt in receipts]
-            label_N, confidence_N = (
-                np.concatenate(column_) for column_ in zip(*found, strict=True)
-            )
-            cut_K = cuts(label_N, confidence_N, len(classes), self._how.quota)
-        correct = Correct(sources, tuple(map(float, cut_K)), corrected.table.folder, classes)
-        receipts = drive(engine, "correct", correct, works, spread=Spread.CHEAP)
-        return reduce(operator.add, (receipt.result for receipt in receipts), Tally())
 
 
 def _score(how: Training, metrics: dict[str, float]) -> float | None:

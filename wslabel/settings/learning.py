@@ -314,11 +314,13 @@ class Comparison(Settings):
         seeds: how many times each network is trained.
         folds: the number of parts that are held out in turn; null tests on the test split.
         reference: the network that all others are compared with.
+        self_training: whether the network of the last round of `self_training` is compared too.
     """
 
     seeds: int = Field(5, ge=1)
     folds: int | None = Field(None, ge=2, le=100)
     reference: str | None = None
+    self_training: bool = False
 
 
 def check_reference(where: str, name: str, names: list[str]) -> None:

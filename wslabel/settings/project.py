@@ -160,6 +160,8 @@ class Project(Settings):
             check_reference("self_training.variant", name, training.names)
             if training.variant(name).labels == ["original"]:
                 raise refuse(f"self_training.variant: '{name}' learns from truth, not weak labels")
+        if self.comparison.self_training and self.self_training is None:
+            raise refuse("comparison.self_training: needs a section 'self_training'")
         if self.comparison.reference is not None:
             check_reference("comparison.reference", self.comparison.reference, training.names)
 

@@ -90,6 +90,7 @@ class Sources:
     before: Column
     predictions: tuple[Column, ...]
     how: SelfTraining
+    splits: tuple[str, ...] = ("train",)
 
     def read(self, group: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Read given, last and predicted probabilities of a group."""
@@ -99,10 +100,10 @@ class Sources:
         )
         return given_NK, before_NK, pooled(self.predictions, group)
 
-    def in_train(self, shards: Sequence[int]) -> np.ndarray:
-        """Tell which images of some shards are of the train split."""
+    def learned(self, shards: Sequence[int]) -> np.ndarray:
+        """Tell which images of some shards are of the splits that are learned from."""
         splits = read_images(self.workspace, shards, ["split"]).column("split")
-        return np.asarray(splits.to_numpy() == "train")
+        return np.isin(splits.to_numpy(), self.splits)
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class Candidates:
         """Look at a group."""
         given_NK, _, predicted_NK = self.sources.read(item.key)
         sure_N = candidates(predicted_NK, given_NK, self.sources.how)
-        sure_N &= self.sources.in_train(item.shards)
+        sure_N &= self.sources.learned(item.shards)
         found = predicted_NK[sure_N]
         result = found.argmax(axis=1).astype(np.int16), found.max(axis=1).astype(np.float32)
         return Receipt(item.key, len(sure_N), result=result)
@@ -147,7 +148,7 @@ class Correct:
         """Correct a group; labels of other splits stay as the label model gave them."""
         how = self.sources.how
         given_NK, before_NK, predicted_NK = self.sources.read(item.key)
-        taken_N = candidates(predicted_NK, given_NK, how) & self.sources.in_train(item.shards)
+        taken_N = candidates(predicted_NK, given_NK, how) & self.sources.learned(item.shards)
         cuts_K = np.array(self.cuts, np.float32)
         best_N = np.nan_to_num(predicted_NK, nan=-1.0).argmax(axis=1)
         taken_N &= np.nan_to_num(predicted_NK, nan=-1.0).max(axis=1) >= cuts_K[best_N]
@@ -160,7 +161,7 @@ class Correct:
     def _tally(
         self, item: GroupWork, label_NK: np.ndarray, before_NK: np.ndarray, taken_N: np.ndarray
     ) -> Tally:
-        mine = self.sources.in_train(item.shards)
+        mine = self.sources.learned(item.shards)
         now_N, before_N = hard(label_NK), hard(before_NK)
         images = read_images(self.sources.workspace, item.shards, [schema.TRUTH])
         truth_N = class_ids(images.column(schema.TRUTH), self.classes)

@@ -130,7 +130,7 @@ class Targets:
         splits: whose images these are.
         kind: `original` for truth, `soft` or `hard` for weak labels, None for images alone.
         labels: the table of weak labels, None for truth.
-        part: of the images of these splits; None for all.
+        parts: of the images of these splits, those in all of which are meant.
         threshold: images whose weak label is less probable are left out.
         unlabeled: whether images without a label stay, with weight 0.
         smoothing: the share of each label that is spread, and its form.
@@ -142,7 +142,7 @@ class Targets:
     splits: tuple[str, ...]
     kind: str | None
     labels: Column | None = None
-    part: Part | None = None
+    parts: tuple[Part, ...] = ()
     threshold: float = 0.0
     unlabeled: bool = False
     smoothing: tuple[float, str] = (0.0, "uniform")
@@ -155,8 +155,8 @@ class Targets:
         columns = ["split", schema.TRUTH] if is_true else ["split"]
         images = Table(workspace, "images").read(shard_name(shard), columns)
         mine_N = np.isin(images.column("split").to_numpy(), self.splits)
-        if self.part is not None:
-            mine_N &= self.part.mask(shard)
+        for part in self.parts:
+            mine_N &= part.mask(shard)
         if self.kind is None:
             return np.zeros((len(mine_N), 0), np.float32), np.ones(len(mine_N), np.float32), mine_N
         given_NK, sure_N = self._truth(images) if is_true else self._weak(shard)

@@ -48,7 +48,7 @@ class Trained:
         inputs: what it reads.
         output: folder of its predictions.
         per_class: whether it judges each class for itself.
-        part: of the images that it learned from; it judges only the others. None for all images.
+        parts: in all of which the images are that it learned from; it judges only the others.
     """
 
     home: Location
@@ -57,7 +57,7 @@ class Trained:
     inputs: Inputs
     output: str
     per_class: bool = False
-    part: Part | None = None
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,9 +111,9 @@ class Predict:
         values: np.ndarray,
         known_N: np.ndarray,
     ) -> pa.Table:
-        part = self.networks[name].part
-        if part is not None:
-            others_N = ~part.mask(shard)
+        parts = self.networks[name].parts
+        if parts:
+            others_N = ~np.logical_and.reduce([part.mask(shard) for part in parts])
             values, known_N = values[others_N[known_N]], known_N & others_N
         rows = np.flatnonzero(known_N)
         probs_NK = np.zeros((0, self.num_classes), np.float32)
@@ -155,5 +155,5 @@ def trained(tables: Tables, network: Network, derived: Derived) -> Trained:
         tables.inputs_of(network.how),
         derived.table.folder,
         network.how.loss == "binary_cross_entropy",
-        network.part,
+        network.parts,
     )

@@ -50,7 +50,7 @@ class Network:
     how: Training
     folder: str
     labels: Derived | None = None
-    part: Part | None = None
+    parts: tuple[Part, ...] = ()
     splits: tuple[str, ...] = ("train",)
 
     @property
@@ -194,7 +194,7 @@ class Tables:
         name: str,
         how: Training,
         labels: Derived | None = None,
-        part: Part | None = None,
+        parts: tuple[Part, ...] = (),
         splits: tuple[str, ...] = ("train",),
     ) -> Network:
         """Name a network.
@@ -203,7 +203,7 @@ class Tables:
             name: for people.
             how: its settings, with one kind of label.
             labels: that it learns from instead of the label model's.
-            part: of the images of these splits that it learns from, None for all.
+            parts: it learns from the images of these splits that are in all of them.
             splits: whose images it learns from.
         """
         (kind,) = how.labels
@@ -211,11 +211,11 @@ class Tables:
         weak = kind != "original" or how.validate_on == "weak"
         given = [d for d in (self.labels if weak else None, labels) if d is not None]
         states = [[derived.table.folder, derived.state] for derived in given]
-        slice_ = [splits, part and [part.column.folder, part.fold, part.is_held]]
+        slice_ = [splits, *([p.column.folder, p.fold, p.is_held] for p in parts)]
         identity = fingerprint(
             settings, kind, self._reads(how), states, self._start(how), self.project.classes, slice_
         )
-        return Network(name, how, f"models/{kind}-{identity}", labels, part, splits)
+        return Network(name, how, f"models/{kind}-{identity}", labels, parts, splits)
 
     def _reads(self, how: Optimization) -> list[object]:
         return [self.extractors[how.feature].folder, self.input_shards(how)]

@@ -110,7 +110,7 @@ def _targets(tables: Tables, network: Network) -> Targets:
         network.splits,
         kind,
         labels,
-        network.part,
+        network.parts,
         how.confidence_threshold,
         how.consistency is not None and how.consistency.unlabeled,
         (how.label_smoothing, how.smoothing_form),
