@@ -23,6 +23,7 @@ from wslabel.settings import S3, Project
 from wslabel.steps import doors
 from wslabel.steps.evaluate import best_function
 from wslabel.steps.init import project_for
+from wslabel.steps.tables import Tables
 from wslabel.storage.location import is_permanent
 
 app = typer.Typer(
@@ -106,6 +107,38 @@ def explain(config: Config, image_id: str, as_json: AsJson = False) -> None:  # 
 def compare(config: Config, as_json: AsJson = False) -> None:  # noqa: FBT002 - an option
     """Train every network over seeds (and folds), and compare them on the same held-out images."""
     _loop("compare", config, as_json=as_json)
+
+
+@app.command()
+def predict(
+    config: Config,
+    images: Annotated[
+        str, typer.Argument(help="folder, prefix, CSV, Parquet, or YAML with a section images")
+    ],
+    output: Annotated[str, typer.Option(help="workspace of these images; a path or s3://...")],
+    network: Annotated[str, typer.Option(help="original, soft, hard or a variant")] = "soft",
+    as_json: AsJson = False,  # noqa: FBT002 - an option
+) -> None:
+    """Run a trained network over other images; running again goes on."""
+    for outcome in doors.room("loops.predict").predict(load(config), network, images, output):
+        show(outcome, as_json=as_json)
+
+
+@app.command()
+def export(
+    config: Config,
+    network: Annotated[str, typer.Option(help="original, soft, hard or a variant")] = "soft",
+    output: Annotated[Path | None, typer.Option(help="folder that gets a copy")] = None,
+    as_json: AsJson = False,  # noqa: FBT002 - an option
+) -> None:
+    """Make a trained network an ONNX file, beside its safetensors and its card."""
+    project = load(config)
+    found = doors.room("loops.predict").find_network(project, network)
+    files = doors.room("steps.export").export(Tables(project), found, output)
+    if as_json:
+        _print_json([{"files": files}])
+        return
+    print("\n".join(files))
 
 
 @app.command()
@@ -204,7 +237,7 @@ def show(outcome: pipeline.Outcome, *, as_json: bool) -> None:
         _print_table("", outcome.report["table"])
         for line in outcome.report["notes"]:
             print(line)
-        print(f"report: {outcome.report['page']}")
+        print(f"{'table' if outcome.stage == 'predict' else 'report'}: {outcome.report['page']}")
     elif outcome.report is not None and "pretrained" in outcome.report:
         found = outcome.report
         gain = f"{found['pretrained']:.4f}, of a random body {found['random']:.4f}"

@@ -17,6 +17,8 @@ from pydantic import BaseModel, ValidationError
 
 from wslabel.errors import ConfigError, nearest
 from wslabel.settings import FEATURE_KINDS, Categories, Classifier, Project, Sweep, Training
+from wslabel.settings.base import Settings
+from wslabel.settings.images import Images
 
 
 def fingerprint(*parts: object) -> str:
@@ -214,9 +216,8 @@ def _key(raw: object, loc: tuple[int | str, ...], *, is_missing: bool) -> str:
     return key
 
 
-def _resolve(file: Path, project: Project) -> Project:
-    """Make the paths of a project absolute and see that what it names is there."""
-    base = file.resolve().parent
+def _finders(file: Path, base: Path) -> tuple[Any, Any]:
+    """Give what makes the paths of a file absolute, and what also sees that they are there."""
 
     def place(key: str, path: str) -> str:
         if path.startswith("s3://"):
@@ -240,6 +241,12 @@ def _resolve(file: Path, project: Project) -> Project:
             )
         return full
 
+    return place, existing
+
+
+def _resolve(file: Path, project: Project) -> Project:
+    """Make the paths of a project absolute and see that what it names is there."""
+    place, existing = _finders(file, file.resolve().parent)
     images = _resolve_images(project.images, place, existing)
     features = {
         name: _resolve_feature(f"features.{name}", feature, existing)
@@ -259,6 +266,37 @@ def _resolve(file: Path, project: Project) -> Project:
             "pretraining": _resolve_start("pretraining", project.pretraining, existing),
         }
     )
+
+
+def absolute(base: Path, path: str) -> str:
+    """Make a path absolute; a uri stays as it is."""
+    return path if is_remote(path) else str((base / path).resolve())
+
+
+class _Images(Settings):
+    images: Images
+
+
+def images_of(source: str) -> Images:
+    """Turn what names images into a source: a folder or prefix, a table, or a YAML file.
+
+    Raises:
+        ConfigError: there is nothing of that name, or the YAML file is no source.
+    """
+    if source.endswith((".yaml", ".yml")):
+        file, raw = Path(source), read(Path(source))
+        raw = {"images": raw.get("images")}
+    else:
+        is_table = source.endswith((".csv", ".csv.gz", ".parquet"))
+        file = Path("--images")
+        raw = {"images": {"source": "table" if is_table else "folder", "path": source}}
+    try:
+        images = _Images.model_validate(raw).images
+    except ValidationError as error:
+        raise ConfigError("\n".join(_sentences(file, raw, error))) from None
+    base = file.resolve().parent if source.endswith((".yaml", ".yml")) else Path.cwd()
+    found: Images = _resolve_images(images, *_finders(file, base))
+    return found
 
 
 def _resolve_images(images: Any, place: Any, existing: Any) -> Any:

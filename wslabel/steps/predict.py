@@ -146,13 +146,22 @@ def prediction_works(
         )
 
 
-def trained(tables: Tables, network: Network, derived: Derived) -> Trained:
-    """Say how a network predicts."""
+def trained(
+    tables: Tables, network: Network, derived: Derived, inputs: Inputs | None = None
+) -> Trained:
+    """Say how a network predicts.
+
+    Args:
+        tables: of the project that trained it.
+        network: that predicts.
+        derived: where its predictions go.
+        inputs: what it reads, where these are other images than the project's.
+    """
     return Trained(
         tables.location,
         network.file,
         network_maker(tables, network.how),
-        tables.inputs_of(network.how),
+        inputs or tables.inputs_of(network.how),
         derived.table.folder,
         network.how.loss == "binary_cross_entropy",
         network.parts,
