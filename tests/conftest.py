@@ -13,6 +13,8 @@ import yaml
 from PIL import Image
 
 from tests.word_vectors import two_topics
+from wslabel import pipeline
+from wslabel.config import load
 
 os.environ.setdefault("WSLABEL_QUIET", "1")
 REAL = Path(os.environ.get("WSLABEL_REAL", Path(__file__).parents[2] / "shared" / "real"))
@@ -180,3 +182,44 @@ def s3_server() -> Iterator[S3Server]:
     boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="bucket")
     yield S3Server(endpoint, "bucket")
     server.stop()
+
+
+@dataclass(frozen=True)
+class Learnable:
+    """A workspace with features, votes and labels, on which training can begin at once."""
+
+    folder: Path
+    config: dict[str, Any]
+
+    def write(self, name: str = "p", **sections: Any) -> Path:
+        """Write a project file on this workspace."""
+        return write_config(self.folder / f"{name}.yaml", self.config | sections)
+
+    def load(self, **sections: Any) -> Any:
+        """Load a project on this workspace."""
+        return load(self.write(**sections))
+
+
+@pytest.fixture(scope="session")
+def learnable(
+    scenes: Path, networks: Networks, cluster: None, tmp_path_factory: pytest.TempPathFactory
+) -> Learnable:
+    """Sixty small images up to their labels; what tests add has names of its own."""
+    folder = tmp_path_factory.mktemp("learnable")
+    config = tiny_config(scenes)
+    net = networks.net(top_k=0, embedding=True, precision="float32")
+    config["features"] |= {"thumbnail": {"size": 32}, "net": net}
+    made = Learnable(folder, config)
+    for _ in pipeline.run(made.load(), until="label"):
+        pass
+    return made
+
+
+LINEAR = {"network": "linear", "feature": "net", "epochs": 3, "batch_size": 16}
+CNN = {
+    "network": "cnn",
+    "feature": "thumbnail",
+    "preprocess": {"resize": 16, "crop": 16},
+    "epochs": 2,
+    "batch_size": 16,
+}

@@ -9,7 +9,7 @@ from wslabel.engine.progress import Show, showing, tell
 from wslabel.engine.work import Receipt
 from wslabel.errors import ClusterTooSmall, WorkLeft
 from wslabel.settings import Optimization, Pretraining
-from wslabel.steps import doors
+from wslabel.steps import doors, group
 from wslabel.steps.predict import Predict, prediction_works, trained
 from wslabel.steps.tables import NETWORK, Network, Tables
 from wslabel.steps.train import ModelHome, pretraining_run, training_run
@@ -48,11 +48,23 @@ def pretrain_body(tables: Tables, how: Pretraining) -> int:
 
 
 def _train(tables: Tables, stage: str, runs: list[Any]) -> None:
-    _refuse_too_many(runs[0].how, connect(tables.project.engine))
+    is_light = all(_is_light(tables, run.how) for run in runs)
+    if not is_light:
+        _refuse_too_many(runs[0].how, connect(tables.project.engine))
     num_epochs = sum(run.how.epochs for run in runs)
     with showing(stage, num_epochs) as show:
-        trainer = doors.room("training.trainer")
-        trainer.train(runs, ModelHome(tables.location), hearing(stage, show))
+        trainer, home = doors.room("training.trainer"), ModelHome(tables.location)
+        train = trainer.train_all_here if is_light else trainer.train
+        train(runs, home, hearing(stage, show))
+
+
+def _is_light(tables: Tables, how: Optimization) -> bool:
+    """Tell whether training is over before workers would have started: a linear head, alone."""
+    is_alone = how.most_workers == 1 and not how.use_gpu
+    num_groups = len(group.works(tables.shards, {}))
+    return (
+        how.network == "linear" and is_alone and num_groups <= tables.project.engine.driver_groups
+    )
 
 
 def hearing(stage: str, show: Show) -> Callable[[Any], None]:

@@ -159,6 +159,17 @@ def _work(config: dict[str, Any]) -> None:
     ray.train.report({"networks": len(config["runs"])})
 
 
+def train_all_here(runs: Sequence[Run], home: Home, hear: Hear) -> None:
+    """Train networks one after another in this process, on one thread as a worker has."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for run in runs:
+            train_here(run, home, Place(), hear)
+    finally:
+        torch.set_num_threads(threads)
+
+
 def alone() -> Place:
     """Give the place of a worker that trains by itself in this process."""
     is_cuda = torch.cuda.is_available()
