@@ -110,6 +110,7 @@ def full() -> Config:
     }
 
 
+CNN = {"network": "cnn", "feature": "thumbnail", "labels": ["soft"]}
 PATTERN = {"name": "title", "kind": "pattern", "column": "title", "class": "sea"}
 
 
@@ -135,6 +136,16 @@ def three_classes(config: Config) -> None:
     """Add a class."""
     config["classes"] = ["jungle", "sea", "city"]
     config["label_model"] = {}
+
+
+def both(*changes: Change) -> Change:
+    """Make several changes."""
+
+    def change(config: Config) -> None:
+        for one in changes:
+            one(config)
+
+    return change
 
 
 def drop(*path: str | int) -> Change:
@@ -523,9 +534,9 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
         drop("features", "net", "categories"),
         [": features.net: weights from a file need 'categories'"],
     ),
-    "weights for a cnn": (
-        put("training", value={"network": "cnn", "feature": "thumbnail", "weights": "net.pth"}),
-        [": training.weights: a cnn starts from random numbers"],
+    "default weights for a cnn": (
+        put("training", value={"network": "cnn", "feature": "thumbnail", "weights": "DEFAULT"}),
+        [": training.weights: a cnn has no DEFAULT"],
     ),
     "embeddings to be flipped": (
         put("training", "augment", value={"rotation": 10}),
@@ -612,6 +623,107 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
     "training on misspelled labels": (
         put("training", "labels", value=["sof"]),
         [": training.labels[0]: ", "'original', 'soft' or 'hard'", "found 'sof'"],
+    ),
+    "a plateau without validation": (
+        put("training", "schedule", value="plateau"),
+        [": training: schedule: plateau needs validate_on: truth or weak"],
+    ),
+    "patience without validation": (
+        put("training", "patience", value=3),
+        [": training: patience: 3 needs validate_on: truth or weak"],
+    ),
+    "a metric without validation": (
+        put("training", "select_by", value="accuracy"),
+        [": training: select_by: accuracy needs validate_on"],
+    ),
+    "consistency of what is not changed": (
+        put("training", value=CNN | {"consistency": {}}),
+        [": training: consistency: needs augment"],
+    ),
+    "consistency of mixed images": (
+        put("training", value=CNN | {"consistency": {}, "augment": {}, "mixup": 0.2}),
+        [": training: consistency: of an image, there is none where images are mixed"],
+    ),
+    "embeddings to be mixed": (
+        put("training", "mixup", value=0.2),
+        [": training.mixup: there are no images to change in embeddings"],
+    ),
+    "no workers": (
+        put("training", "workers", value=[2, 1]),
+        [": training.workers: ", "[least, most]", "found (2, 1)"],
+    ),
+    "a variant with an unknown key": (
+        put("training", "variants", value={"x": {"labels": "soft", "label_smoothin": 0.1}}),
+        [": training: variants.x: unknown key 'label_smoothin'; did you mean 'label_smoothing'?"],
+    ),
+    "a variant with a wrong value": (
+        put("training", "variants", value={"x": {"labels": "soft", "label_smoothing": 1.5}}),
+        [": training: variants.x.label_smoothing: Input should be less than 1"],
+    ),
+    "a variant without its kind of label": (
+        put("training", "variants", value={"x": {"label_smoothing": 0.1}}),
+        [": training: variants.x.labels: expected one of original, soft, hard, found None"],
+    ),
+    "a variant named like a label": (
+        put("training", "variants", value={"hard": {"labels": "soft"}}),
+        [": training: variants.hard: expected a name", "that is no label"],
+    ),
+    "a variant elsewhere": (
+        put("training", "variants", value={"x": {"labels": "soft", "workers": 2}}),
+        [": training: variants.x: 'workers' is the same for all networks"],
+    ),
+    "a variant from a missing checkpoint": (
+        put(
+            "training",
+            value=CNN | {"variants": {"x": {"labels": "soft", "weights": "nett.pth"}}},
+        ),
+        [": training.variants.x.weights: there is no file", "did you mean 'net.pth'?"],
+    ),
+    "a start that is not pretrained": (
+        put("training", value=CNN | {"weights": "pretrained"}),
+        [": training.weights: pretrained needs a section 'pretraining'"],
+    ),
+    "a start of another network": (
+        both(
+            put("training", value=CNN | {"network": "timm/x", "weights": "pretrained"}),
+            put("pretraining", value={"method": "rotation", "feature": "thumbnail"}),
+        ),
+        [": training.network: timm/x cannot start from a pretrained cnn"],
+    ),
+    "a pretrained linear head": (
+        put("pretraining", value={"network": "linear", "feature": "net", "augment": {}}),
+        [": pretraining: network: a linear head has no body to pretrain"],
+    ),
+    "contrast without changes": (
+        put("pretraining", value={"method": "simclr", "feature": "thumbnail"}),
+        [": pretraining: augment: is missing; simclr learns from two augmentations"],
+    ),
+    "pretraining on no thumbnail": (
+        put("pretraining", value={"method": "rotation", "feature": "color"}),
+        [": pretraining.feature: there is no thumbnail feature named 'color'"],
+    ),
+    "rounds of no network": (
+        put("self_training", value={"variant": "sofd"}),
+        [": self_training.variant: there is no network 'sofd'; did you mean 'soft'?"],
+    ),
+    "rounds on truth": (
+        both(
+            put("training", "labels", value=["original", "soft"]),
+            put("self_training", value={"variant": "original"}),
+        ),
+        [": self_training.variant: 'original' learns from truth, not weak labels"],
+    ),
+    "a comparison with no network": (
+        put("comparison", value={"reference": "truth"}),
+        [": comparison.reference: there is no network 'truth'; valid: 'soft'"],
+    ),
+    "a comparison with rounds that are not described": (
+        put("comparison", value={"self_training": True}),
+        [": comparison.self_training: needs a section 'self_training'"],
+    ),
+    "one fold": (
+        put("comparison", value={"folds": 1}),
+        [": comparison.folds: input should be greater than or equal to 2, found 1"],
     ),
 }
 

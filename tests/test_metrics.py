@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sklearn import metrics as reference
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
+from wslabel import metrics
 from wslabel.metrics import confusion, scores
 
 Case = tuple[np.ndarray, np.ndarray, int]
@@ -57,3 +59,43 @@ def test_no_images_score_nothing() -> None:
 def test_small_integers_do_not_overflow(dtype: type[np.signedinteger]) -> None:
     truth, found = np.full(3, 120, dtype), np.full(3, 126, dtype)
     assert confusion(truth, found, 127)[120, 126] == 3
+
+
+@given(
+    truth=st.lists(st.integers(0, 2), min_size=2, max_size=40),
+    seed=st.integers(0, 50),
+    levels=st.sampled_from([2, 5, 1000]),
+)
+def test_the_area_under_the_curve_is_scikit_learns(
+    truth: list[int], seed: int, levels: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    truth_N = np.array(truth)
+    probs_NK = rng.integers(0, levels, (len(truth), 3)) / levels  # with ties
+    areas = [
+        reference.roc_auc_score(truth_N == label, probs_NK[:, label])
+        for label in range(3)
+        if 0 < (truth_N == label).sum() < len(truth_N)
+    ]
+    found = metrics.roc_auc(truth_N, probs_NK)
+    assert found == (pytest.approx(np.mean(areas)) if areas else None)
+
+
+def test_macro_f1_is_scikit_learns_over_the_classes_there_are() -> None:
+    rng = np.random.default_rng(0)
+    truth_N, found_N = rng.integers(0, 3, 50), rng.integers(0, 4, 50)
+    expected = reference.f1_score(truth_N, found_N, labels=[0, 1, 2], average="macro")
+    assert metrics.macro_f1(truth_N, found_N, 4) == pytest.approx(expected)
+    assert metrics.macro_f1(np.zeros(0, int), np.zeros(0, int), 2) == 0
+
+
+def test_calibration_and_likelihood_by_hand() -> None:
+    truth_N = np.array([0, 0, 1, 1])
+    probs_NK = np.array([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.3, 0.7]])
+    # Two bins: three images at .9 of which two are right, one at .7 that is right.
+    expected = (abs(2.7 - 2) + abs(0.7 - 1)) / 4
+    assert metrics.calibration_error(truth_N, probs_NK) == pytest.approx(expected)
+    likelihood = -np.log([0.9, 0.9, 0.1, 0.7]).mean()
+    assert metrics.negative_log_likelihood(truth_N, probs_NK) == pytest.approx(likelihood)
+    assert metrics.calibration_error(truth_N[:0], probs_NK[:0]) is None
+    assert metrics.negative_log_likelihood(truth_N[:0], probs_NK[:0]) is None

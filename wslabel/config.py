@@ -348,7 +348,8 @@ def _resolve_training(training: Training | None, existing: Any) -> Training | No
     variants = {
         name: changes
         if changes.get("weights") in _NO_FILE
-        else changes | {"weights": existing(f"training.variants.{name}", changes["weights"])}
+        else changes
+        | {"weights": existing(f"training.variants.{name}.weights", changes["weights"])}
         for name, changes in training.variants.items()
     }
     return training.model_copy(update={"variants": variants})

@@ -14,6 +14,10 @@ NAMES = (
     "peak_memory_growth",
     "ingest_rate",
     "report_seconds",
+    "train_throughput",
+    "train_scaling",
+    "sweep_overhead",
+    "train_memory",
 )
 
 

@@ -1,0 +1,62 @@
+"""Two one-thread workers over one, at equal total batch, as Ray Train runs them.
+
+EfficientNet-B0 at 128 px from thumbnails. Rates are of whole epochs after the first, without the
+start of processes; one and two workers are run in turns. `data_wait` is the share of an epoch in
+which two workers wait for their data.
+"""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.training import project
+from wslabel import pipeline
+from wslabel.engine.cluster import disconnect
+from wslabel.settings import Project
+from wslabel.steps.tables import Tables
+from wslabel.steps.train import CARD
+
+COUNT, TURNS, EPOCHS = 320, 2, 3
+
+
+def measure() -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as name:
+        found: dict[int, list[dict[str, float]]] = {1: [], 2: []}
+        how = {
+            "network": "torchvision/efficientnet_b0",
+            "preprocess": {"resize": 146, "crop": 128},
+            "epochs": EPOCHS,
+            "batch_size": 32,
+        }
+        made = project(Path(name), COUNT, how)
+        for turn in range(TURNS):
+            for workers in (1, 2):
+                found[workers] += _history(made, how | {"workers": workers, "seed": turn})
+        disconnect()
+    rates = {workers: _mean(records, "images_per_s") for workers, records in found.items()}
+    wait = _mean(found[2], "data_wait")
+    detail = {
+        "images_per_s": rates,
+        "data_wait": wait,
+        "data_wait_alone": _mean(found[1], "data_wait"),
+    }
+    return {"value": rates[2] / rates[1], "unit": "ratio", "detail": detail}
+
+
+def _history(made: Project, how: dict[str, Any]) -> list[dict[str, float]]:
+    assert made.training is not None
+    own = made.training.model_copy(update={k: how[k] for k in ("workers", "seed")})
+    one = made.model_copy(update={"training": own})
+    tables = Tables(one)
+    network = tables.networks["original"]
+    if tables.location.exists(network.file):  # of the other number of workers: the same network
+        for entry in tables.location.files(network.folder, recursive=True):
+            tables.location.delete(f"{network.folder}/{entry.path}")
+    pipeline.train(one)
+    card = json.loads(tables.location.read(f"{network.folder}/{CARD}").to_pybytes())
+    return list(card["history"][1:])
+
+
+def _mean(records: list[dict[str, float]], key: str) -> float:
+    return sum(record[key] for record in records) / len(records)

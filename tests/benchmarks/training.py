@@ -1,0 +1,62 @@
+"""What the benchmarks of training share: thumbnails of photos, truth, and a project over them."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import yaml
+from PIL import Image
+
+from tests.benchmarks.data import NUM_DIFFERENT, photo
+from wslabel import pipeline, schema
+from wslabel.config import load
+from wslabel.settings import Project
+from wslabel.steps.tables import Tables
+from wslabel.storage.table import shard_name
+
+FINE = {"resize": 256, "crop": 224}
+
+
+def thumbnails(count: int) -> list[bytes]:
+    """Make JPEGs of a thumbnail's size and detail; few differ."""
+    rng = np.random.default_rng(0)
+    made = []
+    for _ in range(min(count, NUM_DIFFERENT)):
+        image = Image.open(io.BytesIO(photo(rng, (512, 384)))).resize((341, 256))
+        sink = io.BytesIO()
+        image.save(sink, "JPEG", quality=90)
+        made.append(sink.getvalue())
+    return [made[i % len(made)] for i in range(count)]
+
+
+def project(folder: Path, count: int, training: dict[str, Any], **sections: Any) -> Project:
+    """Fill a workspace with thumbnails as featurizing would, and load a project over it."""
+    config = {
+        "workspace": str(folder / "ws"),
+        "classes": ["a", "b"],
+        "images": {"source": "table", "path": "images.csv", "truth": "truth"}
+        | {"classes": {"a": "a", "b": "b"}, "split": {"train": 0.9, "val": 0.1, "test": 0.0}},
+        "features": {"thumbnail": {"size": 256}},
+        "training": {"feature": "thumbnail", "labels": "original"} | training,
+    } | sections
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [f"{i:06d},{i:06d}.jpg,{'ab'[i % 2]}" for i in range(count)]
+    (folder / "images.csv").write_text("image_id,uri,truth\n" + "\n".join(lines) + "\n")
+    (folder / "p.yaml").write_text(yaml.safe_dump(config))
+    made = load(folder / "p.yaml")
+    pipeline.ingest(made)
+    _fill(Tables(made), thumbnails(count))
+    return made
+
+
+def _fill(tables: Tables, jpegs: list[bytes]) -> None:
+    table = tables.extractors["thumbnail"].table(tables.location)
+    fields = schema.feature_table(schema.THUMBNAIL)
+    for shard in tables.shards:
+        ids = tables.images.read(shard_name(shard), ["image_id"]).column(0)
+        mine = [jpegs[int(name)] for name in ids.to_pylist()]
+        columns = [ids.combine_chunks(), pa.array(mine, pa.binary())]
+        columns.append(pa.nulls(len(mine), pa.string()))
+        table.commit(shard_name(shard), [pa.Table.from_arrays(columns, schema=fields)])
