@@ -16,11 +16,11 @@ from tests.conftest import CNN, LINEAR, Learnable, Networks, paint
 from wslabel import pipeline
 from wslabel.columns import to_array
 from wslabel.config import load
-from wslabel.errors import ClusterTooSmall, ConfigError, WorkLeft
-from wslabel.features.network import load_body, read_state
+from wslabel.errors import ClusterTooSmall, ConfigError, WeightsError, WorkLeft
 from wslabel.loops.predict import find_network, predict
 from wslabel.settings import Project
 from wslabel.steps.export import export
+from wslabel.steps.networks import check_start
 from wslabel.steps.tables import NETWORK, Tables
 from wslabel.steps.train import training_run
 from wslabel.storage.table import Table, shard_name
@@ -181,11 +181,27 @@ def test_rotation_teaches_a_body_too(learnable: Learnable) -> None:
     assert [r["epoch"] for r in json.loads(card)["history"]] == [1, 2]
 
 
-def test_a_body_that_does_not_fit_is_refused(tmp_path: Path) -> None:
-    torch.save(Cnn(2, (8, 16)).state_dict(), tmp_path / "small.pt")
-    with pytest.raises(Exception, match=r"no tensor '0.weight' of shape \(32, 3, 3, 3\) for cnn"):
-        load_body(Cnn(2), tmp_path / "small.pt", "cnn")
-    assert "0.weight" in read_state(tmp_path / "small.pt")
+def test_a_start_that_spoils_training_is_refused_before_any_worker_starts(
+    learnable: Learnable, tmp_path: Path
+) -> None:
+    def train(network: torch.nn.Module, **how: Any) -> None:
+        torch.save(network.state_dict(), tmp_path / "start.pt")
+        own = CNN | {"labels": "soft", "weights": str(tmp_path / "start.pt"), "seed": 8} | how
+        project = learnable.load(name="start", training=own)
+        network_ = Tables(project).networks["soft"]
+        check_start(network_.how, training_run(Tables(project), network_).make, project.s3)
+
+    with pytest.raises(
+        WeightsError, match=r"no tensor '0.weight' of shape \(32, 3, 3, 3\) for cnn"
+    ):
+        train(Cnn(2, (8, 16)))
+    # A network that was never trained has no means either, as one whose means were folded away.
+    with pytest.raises(WeightsError, match=r"start.pt: its batch normalizations were folded"):
+        train(Cnn(2))
+    train(Cnn(2), batch_norm="frozen")
+    other = Cnn(5)
+    other(torch.randn(4, 3, 16, 16))
+    train(other)
 
 
 def test_other_images_are_predicted_as_the_projects_own(

@@ -99,6 +99,24 @@ def load_body(module: torch.nn.Module, path: Path, name: str) -> None:
     module.load_state_dict(own)
 
 
+def refuse_folded(path: Path) -> None:
+    """Refuse a checkpoint whose batch normalizations were folded into its convolutions.
+
+    Its running means are all zero. What it computes then needs these very means: normalized by
+    a batch's own, as training does, its features are lost and nothing is learned.
+
+    Raises:
+        WeightsError: so it is.
+    """
+    state = read_state(path)
+    means = [tensor for name, tensor in state.items() if name.endswith("running_mean")]
+    if means and not any(bool(mean.any()) for mean in means):
+        raise WeightsError(
+            f"{path}: its batch normalizations were folded into the convolutions (all running "
+            "means are 0), which training would undo; set batch_norm: frozen"
+        )
+
+
 def fold_normalization(module: torch.nn.Module) -> None:
     """Fold each batch normalization into the convolution before it, in chains of layers.
 

@@ -10,6 +10,7 @@ from wslabel.engine.work import Receipt
 from wslabel.errors import ClusterTooSmall, WorkLeft
 from wslabel.settings import Optimization, Pretraining
 from wslabel.steps import doors, group
+from wslabel.steps.networks import check_start
 from wslabel.steps.predict import Predict, prediction_works, trained
 from wslabel.steps.tables import NETWORK, Network, Tables
 from wslabel.steps.train import ModelHome, pretraining_run, training_run
@@ -48,6 +49,8 @@ def pretrain_body(tables: Tables, how: Pretraining) -> int:
 
 
 def _train(tables: Tables, stage: str, runs: list[Any]) -> None:
+    for run in {(run.how.network, run.how.weights): run for run in runs}.values():
+        check_start(run.how, run.make, tables.project.s3)
     is_light = all(_is_light(tables, run.how) for run in runs)
     if not is_light:
         _refuse_too_many(runs[0].how, connect(tables.project.engine))

@@ -68,6 +68,19 @@ def start_sha256(how: Optimization, s3: S3) -> str | None:
     return files.content_hash(start(how.network, how.weights, s3))
 
 
+def check_start(how: Optimization, make: Callable[[], Any], s3: S3) -> None:
+    """See that a network takes the checkpoint that it starts from, before workers are started.
+
+    Raises:
+        WeightsError: it does not fit, or training would spoil it.
+    """
+    if how.weights is None:
+        return
+    make()
+    if how.weights != "pretrained" and how.batch_norm != "frozen":
+        doors.room("features.network").refuse_folded(start(how.network, how.weights, s3))
+
+
 def start(model: str, weights: str, s3: S3) -> Path:
     """Give the checkpoint that a network starts from as a local path.
 
