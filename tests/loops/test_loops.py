@@ -17,7 +17,7 @@ from wslabel.columns import to_array
 from wslabel.config import load
 from wslabel.engine.cluster import Resources
 from wslabel.errors import ClusterTooSmall, ConfigError
-from wslabel.loops.compare import compare, comparison, paired, table
+from wslabel.loops.compare import compare, comparison, paired, splits_of, table
 from wslabel.loops.self_train import self_train
 from wslabel.loops.sweep import share, sweep
 from wslabel.settings import SelfTraining, Training
@@ -126,6 +126,28 @@ def test_a_network_judges_exactly_what_was_held_out_of_it(learnable: Learnable) 
         examples = training_run(tables, network).train
         assert sum(batch.count for batch in examples(0, 0, 1)) == (fold_N != fold).sum()
     assert (found_N == truth_N).mean() == pytest.approx(accuracy)
+
+
+def test_what_is_held_out_does_not_validate_either(learnable: Learnable) -> None:
+    training = LINEAR | {"labels": ["original", "hard"], "validate_on": "truth"}
+    project = learnable.load(name="chosen", training=training, comparison={"folds": 3})
+    tables = Tables(project)
+    folds = by_truth(tables, 3, 0)
+    how = project.training.variant("original")
+    splits = splits_of(project.comparison, how)
+    assert splits == ("train", "test")
+    fold_N = to_array(folds.read_group(0, ["fold"]).column("fold"))
+    parts = [tables.images.read(f"{s:05d}.parquet", ["split"]).column(0) for s in tables.shards]
+    split_N = np.concatenate([part.to_numpy() for part in parts])
+    for fold in range(3):
+        part = Part(folds, fold, is_held=False)
+        run = training_run(tables, tables.network("x", how, parts=(part,), splits=splits))
+        learned, validated = (
+            sum(batch.count for batch in examples(0, 0, 1))
+            for examples in (run.train, run.validate)
+        )
+        assert learned == ((fold_N != fold) & (split_N != "val")).sum()
+        assert validated == ((fold_N != fold) & (split_N == "val")).sum()
 
 
 def test_who_is_chosen_by_hand() -> None:

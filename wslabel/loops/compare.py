@@ -15,7 +15,7 @@ from wslabel.loops.self_train import Learner, last_networks
 from wslabel.pipeline import Outcome, with_labels
 from wslabel.report.charts import Dots, dots
 from wslabel.report.page import Chart, Grid, Page, Section, render
-from wslabel.settings import Project, Training
+from wslabel.settings import Comparison, Project, Training
 from wslabel.steps.evaluate import Answers, judge
 from wslabel.steps.examples import Part
 from wslabel.steps.folds import by_truth
@@ -55,13 +55,23 @@ def compare(project: Project) -> Outcome:
     return Outcome("compare", made, total, seconds=time.monotonic() - start, report=found)
 
 
-def _slices(tables: Tables, seed: int) -> tuple[list[tuple[Part, ...]], tuple[str, ...]]:
-    """Give the parts of the images that networks of a seed learn from, and of which splits."""
+def _slices(tables: Tables, seed: int) -> list[tuple[Part, ...]]:
+    """Give the parts of the images that networks of a seed learn from."""
     folds = tables.project.comparison.folds
     if folds is None:
-        return [()], ("train",)
+        return [()]
     column = by_truth(tables, folds, seed)
-    return [(Part(column, fold, is_held=False),) for fold in range(folds)], schema.SPLITS
+    return [(Part(column, fold, is_held=False),) for fold in range(folds)]
+
+
+def splits_of(comparison: Comparison, how: Training) -> tuple[str, ...]:
+    """Give the splits that a network learns from.
+
+    With folds these are all but the one that validates: of that, what is not held out validates.
+    """
+    if comparison.folds is None:
+        return ("train",)
+    return schema.SPLITS if how.validate_on is None else ("train", "test")
 
 
 def _networks(tables: Tables) -> dict[Key, list[Network]]:
@@ -70,9 +80,10 @@ def _networks(tables: Tables) -> dict[Key, list[Network]]:
     assert training is not None
     found = {}
     for seed in range(how.seeds):
-        slices, splits = _slices(tables, seed)
+        slices = _slices(tables, seed)
         for name in training.names:
             own = _seeded(training.variant(name), seed)
+            splits = splits_of(how, own)
             found[name, seed] = [
                 tables.network(name, own, parts=parts, splits=splits) for parts in slices
             ]
@@ -92,7 +103,8 @@ def _self_trained(tables: Tables) -> dict[Key, list[Network]]:
     assert how is not None
     learners: dict[Key, list[Learner]] = {}
     for seed in range(tables.project.comparison.seeds):
-        own, (slices, splits) = _seeded(training.variant(how.variant), seed), _slices(tables, seed)
+        own = _seeded(training.variant(how.variant), seed)
+        slices, splits = _slices(tables, seed), splits_of(tables.project.comparison, own)
         learners["self_training", seed] = [Learner(tables, own, parts, splits) for parts in slices]
     flat = [learner for found in learners.values() for learner in found]
     last = iter(last_networks(tables, flat))

@@ -27,7 +27,8 @@ def training_run(tables: Tables, network: Network) -> Any:
     validate = None
     if how.validate_on is not None:
         kind = "original" if how.validate_on == "truth" else "soft"
-        targets = Targets(tuple(tables.project.classes), ("val",), kind, _labels(tables, kind))
+        classes, labels = tuple(tables.project.classes), _labels(tables, kind)
+        targets = Targets(classes, ("val",), kind, labels, network.parts)
         validate = _examples(tables, how, targets)
     return doors.room("training.loop").Run(
         name=network.name,
