@@ -61,4 +61,7 @@ def test_it_is_not_trivial_and_the_label_model_earns_its_place(tmp_path: Path) -
     assert right("majority_label") < 0.97
     assert right("label") > max(shares.values())
     for variant in ("original", "soft", "hard"):
-        assert report[variant]["test"]["num_images"] == report["label"]["test"]["num_images"]
+        assert (
+            report["networks"][variant]["test"]["num_images"]
+            == report["label"]["test"]["num_images"]
+        )

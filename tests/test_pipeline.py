@@ -269,8 +269,9 @@ def test_the_whole_story_with_networks_in_one_job_each(
     )
     assert made(one)["predict"] == 1
     report = list(pipeline.run(one))[-2].report
-    assert set(report) >= {"label", "majority_label", "original", "soft", "labeling_functions"}
-    assert report["original"]["test"]["num_images"] == 12
+    assert set(report) >= {"label", "majority_label", "networks", "labeling_functions"}
+    assert set(report["networks"]) == {"original", "soft"}
+    assert report["networks"]["original"]["test"]["num_images"] == 12
     assert {row.missing for row in pipeline.status(one)} == {0}
     top = [ids[0] for ids in feature(one, "net").column("category_ids").to_pylist()]
     named = {CATEGORIES.index("fishing boat"): 1, CATEGORIES.index("oak tree"): 0}

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import yaml
 from hypothesis import given
@@ -18,7 +17,7 @@ from wslabel.config import load
 from wslabel.engine.cluster import Resources
 from wslabel.errors import ClusterTooSmall, ConfigError
 from wslabel.loops.compare import compare, comparison, paired, splits_of, table
-from wslabel.loops.self_train import self_train
+from wslabel.loops.self_train import Learner, self_train
 from wslabel.loops.sweep import share, sweep
 from wslabel.settings import SelfTraining, Training
 from wslabel.steps.correct import candidates, cuts
@@ -190,10 +189,10 @@ def corrected(project: Any, how: dict[str, Any]) -> None:
     given_NK = to_array(tables.labels.table.read(tables.labels.works[0].name).column(1))
     splits = [tables.images.read(f"{s:05d}.parquet", ["split"]).column(0) for s in tables.shards]
     train = np.concatenate([s.to_numpy() for s in splits]) == "train"
-    (path, *_) = sorted(
-        Path(project.workspace).glob("pseudo_labels/*/*.parquet"), key=lambda p: p.stat().st_mtime
-    )
-    table_ = pq.read_table(path)
+    learner = Learner(tables, project.training.variant("soft"))
+    made, _ = learner.corrected(tables.labels, learner.judges(0, tables.labels))
+    assert not made.missing
+    table_ = made.table.read(made.works[0].name)
     chosen = table_.column("is_chosen").to_numpy()
     label_NK, predicted_NK = (to_array(table_.column(c)) for c in ("probabilities", "predicted"))
     assert not chosen[~train].any()

@@ -50,8 +50,8 @@ def class_weights(totals_K: np.ndarray, how: str | None) -> np.ndarray:
         how: `balanced`, the inverse of a class's share; `effective`, the inverse of its effective
             number of images (1 - b^n) / (1 - b) with b = 0.999 (Cui et al. 2019); None, all 1.
 
-    >>> class_weights(np.array([30.0, 10.0]), "balanced").round(4).tolist()
-    [0.6667, 2.0]
+    >>> class_weights(np.array([30.0, 10.0]), "balanced").round(2).astype(str).tolist()
+    ['0.67', '2.0']
     """
     if how is None:
         return np.ones(len(totals_K), np.float32)
