@@ -42,8 +42,8 @@ def project(folder: Path, count: int, training: dict[str, Any], **sections: Any)
         "training": {"feature": "thumbnail", "labels": "original"} | training,
     } | sections
     folder.mkdir(parents=True, exist_ok=True)
-    lines = [f"{i:06d},{i:06d}.jpg,{'ab'[i % 2]}" for i in range(count)]
-    (folder / "images.csv").write_text("image_id,uri,truth\n" + "\n".join(lines) + "\n")
+    lines = [f"{i:06d}.jpg,{'ab'[i % 2]}" for i in range(count)]
+    (folder / "images.csv").write_text("uri,truth\n" + "\n".join(lines) + "\n")
     (folder / "p.yaml").write_text(yaml.safe_dump(config))
     made = load(folder / "p.yaml")
     pipeline.ingest(made)
@@ -56,7 +56,7 @@ def _fill(tables: Tables, jpegs: list[bytes]) -> None:
     fields = schema.feature_table(schema.THUMBNAIL)
     for shard in tables.shards:
         ids = tables.images.read(shard_name(shard), ["image_id"]).column(0)
-        mine = [jpegs[int(name)] for name in ids.to_pylist()]
+        mine = [jpegs[int(name.partition(".")[0])] for name in ids.to_pylist()]
         columns = [ids.combine_chunks(), pa.array(mine, pa.binary())]
         columns.append(pa.nulls(len(mine), pa.string()))
         table.commit(shard_name(shard), [pa.Table.from_arrays(columns, schema=fields)])
