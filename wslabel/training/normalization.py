@@ -32,23 +32,54 @@ def _forward(norm: Any, alone: Any, world_size: int, values: torch.Tensor) -> to
     if not norm.training:
         evaluated: torch.Tensor = alone(values)
         return evaluated
-    axes = [0, *range(2, values.ndim)]
-    shape = [1, -1, *[1] * (values.ndim - 2)]
-    exact = values.float()
-    count = exact.new_full((1,), values.numel() / values.shape[1])
-    parts = torch.cat([count, exact.sum(axes), exact.square().sum(axes)])
-    width = values.shape[1]
-    count, sums_C, squares_C = torch.split(total(parts, world_size), [1, width, width])
-    mean_C = sums_C / count
-    variance_C = squares_C / count - mean_C.square()
-    _remember(norm, mean_C.detach(), (variance_C * count / (count - 1)).detach())
-    scale_C = norm.weight * (variance_C + norm.eps).rsqrt()
-    shift_C = norm.bias - mean_C * scale_C
-    normalized = (exact * scale_C.view(shape) + shift_C.view(shape)).to(values.dtype)
+    normalized, mean_C, variance_C, count = _Normalized.apply(
+        values, norm.weight, norm.bias, norm.eps, world_size
+    )
+    _remember(norm, mean_C, variance_C * count / (count - 1))
     # timm's normalizations carry what comes after them.
     for after in ("drop", "act"):
         normalized = getattr(norm, after, _same)(normalized)
     return torch.as_tensor(normalized)
+
+
+class _Normalized(torch.autograd.Function):
+    """Batch normalization over all workers, with torch's own kernels for the passes over images.
+
+    Only sums travel: count, sum and sum of squares forward; of the gradients, and of the gradients
+    times the images, backward.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: Any, weight: Any, bias: Any, eps: float, world_size: int) -> Any:
+        width = values.shape[1]
+        axes = [0, *range(2, values.ndim)]
+        variance_C, mean_C = torch.var_mean(values.float(), axes, correction=0)
+        count = mean_C.new_full((1,), values.numel() / width)
+        squares_C = (variance_C + mean_C.square()) * count
+        parts = total(torch.cat([count, mean_C * count, squares_C]), world_size)
+        count, sums_C, squares_C = torch.split(parts, [1, width, width])
+        mean_C = sums_C / count
+        variance_C = (squares_C / count - mean_C.square()).clamp(min=0)
+        ctx.save_for_backward(values, weight, mean_C, (variance_C + eps).rsqrt(), count)
+        ctx.world_size = world_size
+        normalized = torch.nn.functional.batch_norm(
+            values, mean_C, variance_C, weight, bias, training=False, eps=eps
+        )
+        ctx.mark_non_differentiable(mean_C, variance_C, count)
+        return normalized, mean_C, variance_C, count
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Any, *_: Any) -> Any:
+        values, weight, mean_C, scale_C, count = ctx.saved_tensors
+        shape = [1, -1, *[1] * (values.ndim - 2)]
+        axes = [0, *range(2, values.ndim)]
+        centered = values.float() - mean_C.view(shape)
+        own_C, along_C = gradient.float().sum(axes), (gradient.float() * centered).sum(axes)
+        sums_C, alongs_C = total(torch.cat([own_C, along_C]), ctx.world_size).chunk(2)
+        slope_C = scale_C.square() * alongs_C / count
+        inner = gradient.float() - (sums_C / count).view(shape) - centered * slope_C.view(shape)
+        passed = inner * (weight * scale_C).view(shape)
+        return passed.to(values.dtype), along_C * scale_C, own_C, None, None
 
 
 def _same(values: torch.Tensor) -> torch.Tensor:
