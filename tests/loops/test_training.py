@@ -12,11 +12,17 @@ import pytest
 import safetensors.numpy
 import torch
 
-from tests.conftest import CNN, LINEAR, Learnable, Networks, paint
+from tests.conftest import CNN, LINEAR, Learnable, paint
 from wslabel import pipeline
 from wslabel.columns import to_array
 from wslabel.config import load
-from wslabel.errors import ClusterTooSmall, ConfigError, WeightsError, WorkLeft
+from wslabel.errors import (
+    ClusterTooSmall,
+    ConfigError,
+    TrainingError,
+    WeightsError,
+    WorkLeft,
+)
 from wslabel.loops.predict import find_network, predict
 from wslabel.settings import Project
 from wslabel.steps.export import export
@@ -135,6 +141,16 @@ def test_two_workers_make_the_network_of_one(learnable: Learnable) -> None:
     assert pipeline.train(together).made == 1
     two = kept(together, "soft")
     assert all(np.allclose(two[name], one[name], atol=1e-5) for name in one)
+
+
+def test_nothing_to_learn_is_told_once_by_workers_and_in_the_driver(learnable: Learnable) -> None:
+    how = LINEAR | {"labels": "soft", "confidence_threshold": 1.0, "seed": 21}
+    for workers in (1, 2):
+        project = learnable.load(name=f"nothing{workers}", training=how | {"workers": workers})
+        with pytest.raises(TrainingError, match=r"^soft: there is no image to learn from; none"):
+            pipeline.train(project)
+        tables = Tables(project)
+        assert not tables.location.exists(tables.networks["soft"].file)
 
 
 def test_more_workers_than_the_cluster_holds_are_refused(learnable: Learnable) -> None:
@@ -301,8 +317,7 @@ def test_onnx_says_what_the_network_says(
     assert np.allclose(found, expected[: len(inputs)], atol=1e-5)
 
 
-def test_onnx_of_images(pretrained: Project, networks: Networks) -> None:
-    del networks
+def test_onnx_of_images(pretrained: Project) -> None:
     here(pretrained)
     pipeline.train(pretrained)
     pipeline.predict(pretrained)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.training.toys import Arrays, a_run, a_training, blobs, linear, pictures
+from wslabel.errors import TrainingError
 from wslabel.settings import Preprocess
 from wslabel.training.group import Place
 from wslabel.training.loop import Record, Run, fit
@@ -288,6 +289,22 @@ def test_what_differs_between_two_views_is_punished_even_without_labels() -> Non
     assert apart > 0
     assert same == pytest.approx(0, abs=1e-9)
     assert Supervised(deaf).loss(network, batch, Place(), 0.0).item() == 0
+
+
+def test_what_cannot_be_learned_is_refused_and_not_called_trained() -> None:
+    nothing = np.zeros(50, np.float32)
+    empty = Arrays(np.zeros((0, 3), np.float32), np.zeros((0, 2), np.float32), 8)
+    for train in (replace(blobs(50, 16), weights=nothing), empty):
+        with pytest.raises(TrainingError, match="toy: there is no image to learn from"):
+            fit(a_run(train=train), Place())
+    watched = {"validate_on": "truth"}
+    with pytest.raises(TrainingError, match=r"toy: validate_on: truth finds no image"):
+        fit(a_run(validate=empty, how=watched), Place())
+    one = blobs(20, 8)
+    same = replace(one, targets=np.tile(np.array([[0.9, 0.1]], np.float32), (20, 1)))
+    assert "validation_roc_auc" not in fit(a_run(validate=same, how=watched), Place()).history[0]
+    with pytest.raises(TrainingError, match=r"select_by: roc_auc is not defined where"):
+        fit(a_run(validate=same, how=watched | {"select_by": "roc_auc"}), Place())
 
 
 def test_a_network_that_is_not_sure_learns_nothing() -> None:

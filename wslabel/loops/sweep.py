@@ -156,7 +156,12 @@ class _Scores:
             self.tell(news.record)
 
     def tell(self, record: Mapping[str, float]) -> None:
-        value = record[f"validation_{self._metric}"]
+        value = record.get(f"validation_{self._metric}")
+        if value is None:
+            raise TrainingError(
+                f"metric: {self._metric} is not defined where the validation split shows a single "
+                "class; choose loss or accuracy"
+            )
         score = -value if self._metric == "loss" else value
         self._best = score if self._best is None else max(self._best, score)
         own = {"score": self._best, "epoch": int(record["epoch"]), "network": self._folder}

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from wslabel.errors import TrainingError
 from wslabel.settings import Optimization
 from wslabel.training.batch import Batch, Examples
 from wslabel.training.group import Place, total
@@ -232,8 +233,18 @@ class _Training:
             count, waited = count + batch.count, waited + wait
         took = max(1e-9, time.monotonic() - start)
         whole = total(torch.tensor([loss_sum], device=place.device), place.world_size)
+        self._refuse_nothing(weight, count)
         mean = float(whole) / max(weight, 1e-9)
         return {"loss": mean, "images_per_s": count / took, "data_wait": waited / took}
+
+    def _refuse_nothing(self, weight: float, count: int) -> None:
+        """Refuse what would end as the random network of the start, and look trained."""
+        consistency = self._run.option("consistency", None)
+        if count == 0 or (weight <= 0 and not (consistency and consistency.unlabeled)):
+            raise TrainingError(
+                f"{self._run.name}: there is no image to learn from; none of its splits has a "
+                "label that counts (is confidence_threshold too high?)"
+            )
 
     def _autocast(self) -> Any:
         if self._dtype == torch.float32:
@@ -256,6 +267,12 @@ class _Training:
             answers.append(found_NK.float().cpu().numpy()[counted])
             targets.append(batch.targets_NK[counted])
         sums = total(sums, place.world_size)
+        if float(sums[1]) <= 0:
+            raise TrainingError(
+                f"{self._run.name}: validate_on: {self._run.option('validate_on', None)} finds no "
+                "image of the validation split whose label is known; enlarge images.split.val or "
+                "set validate_on: null"
+            )
         record = {"validation_loss": float(sums[0] / sums[1].clamp(min=1e-9))}
         said, wanted = _everywhere(answers, targets, place)
         metrics = objective.metrics(said, wanted)
@@ -271,6 +288,11 @@ class _Training:
         if self._run.validate is None:
             return True
         name = self._run.option("select_by", "loss")
+        if f"validation_{name}" not in record:
+            raise TrainingError(
+                f"{self._run.name}: select_by: {name} is not defined where the validation split "
+                "shows a single class; choose by loss or accuracy"
+            )
         values = [r[f"validation_{name}"] for r in self.history]
         sign = -1.0 if name == "loss" else 1.0
         return all(sign * values[-1] > sign * value for value in values[:-1])

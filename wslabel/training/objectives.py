@@ -115,11 +115,12 @@ class Supervised:
         """Give accuracy, macro F1 and ROC-AUC against the most probable class of each label."""
         truth_N = targets_NK.argmax(axis=1)
         found_N = answers_NK.argmax(axis=1)
-        return {
-            "accuracy": float((truth_N == found_N).mean()) if len(truth_N) else 0.0,
+        found = {
+            "accuracy": float((truth_N == found_N).mean()),
             "macro_f1": macro_f1(truth_N, found_N, targets_NK.shape[1]),
-            "roc_auc": roc_auc(truth_N, answers_NK) or 0.0,
         }
+        area = roc_auc(truth_N, answers_NK)
+        return found if area is None else found | {"roc_auc": area}
 
 
 QUARTERS = 4

@@ -57,10 +57,19 @@ class _Board:
 
     def __init__(self) -> None:
         self._news: list[News] = []
+        self._failure: TrainingError | None = None
 
     def post(self, news: News) -> None:
         """Leave some news."""
         self._news.append(news)
+
+    def fail(self, error: TrainingError) -> None:
+        """Leave why nothing can be learned, which trying again does not change."""
+        self._failure = error
+
+    def failure(self) -> TrainingError | None:
+        """Tell why nothing can be learned, if so it is."""
+        return self._failure
 
     def take(self) -> list[News]:
         """Take what was left since the last time."""
@@ -99,6 +108,9 @@ def train(runs: Sequence[Run], home: Home, hear: Hear) -> None:
                 trainer.fit()
             except ray.train.TrainingFailedError as error:
                 raise TrainingError(f"training failed: {_cause(error)}") from error
+        failure = ray.get(board.failure.remote())
+        if failure is not None:
+            raise failure
 
 
 def _scaling(how: Optimization) -> ray.train.ScalingConfig:
@@ -154,7 +166,12 @@ def _work(config: dict[str, Any]) -> None:
             config["board"].post.remote(news)
 
     for run in config["runs"]:
-        train_here(run, config["home"], place, post)
+        try:
+            train_here(run, config["home"], place, post)
+        except TrainingError as error:  # the same on all workers, and again the next time
+            if place.rank == 0:
+                ray.get(config["board"].fail.remote(error))
+            return
     # Once: workers wait for each other and for the controller, some two seconds each time.
     ray.train.report({"networks": len(config["runs"])})
 
