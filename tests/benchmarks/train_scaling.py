@@ -1,6 +1,6 @@
 """Two one-thread workers over one, at equal total batch, as Ray Train runs them.
 
-EfficientNet-B0 at 128 px from thumbnails. Rates are of whole epochs after the first, without the
+EfficientNet-B0 at 224 px from thumbnails. Rates are of whole epochs after the first, without the
 start of processes; one and two workers are run in turns. `data_wait` is the share of an epoch in
 which two workers wait for their data.
 """
@@ -10,14 +10,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.training import project
+from tests.benchmarks.training import FINE, project
 from wslabel import pipeline
 from wslabel.engine.cluster import disconnect
 from wslabel.settings import Project
 from wslabel.steps.tables import Tables
 from wslabel.steps.train import CARD
 
-COUNT, TURNS, EPOCHS = 320, 2, 3
+COUNT, TURNS, EPOCHS = 192, 2, 3
 
 
 def measure() -> dict[str, Any]:
@@ -25,7 +25,7 @@ def measure() -> dict[str, Any]:
         found: dict[int, list[dict[str, float]]] = {1: [], 2: []}
         how = {
             "network": "torchvision/efficientnet_b0",
-            "preprocess": {"resize": 146, "crop": 128},
+            "preprocess": FINE,
             "epochs": EPOCHS,
             "batch_size": 32,
         }

@@ -4,9 +4,10 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch.nn.functional import batch_norm
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from wslabel.training.group import Place, total
+from wslabel.training.group import Place
 
 
 def synced(module: torch.nn.Module, place: Place) -> torch.nn.Module:
@@ -46,40 +47,51 @@ class _Normalized(torch.autograd.Function):
     """Batch normalization over all workers, with torch's own kernels for the passes over images.
 
     Only sums travel: count, sum and sum of squares forward; of the gradients, and of the gradients
-    times the images, backward.
+    times the normalized images, backward.
     """
 
     @staticmethod
     def forward(ctx: Any, values: Any, weight: Any, bias: Any, eps: float, world_size: int) -> Any:
         width = values.shape[1]
-        axes = [0, *range(2, values.ndim)]
-        variance_C, mean_C = torch.var_mean(values.float(), axes, correction=0)
+        # Statistics come in the type of those they update, and half precision would lose them.
+        unused = torch.zeros(2, width, device=values.device)
+        mean_C, variance_C = torch.ops.aten.batch_norm_update_stats(values, *unused, 0.0)
         count = mean_C.new_full((1,), values.numel() / width)
         squares_C = (variance_C + mean_C.square()) * count
-        parts = total(torch.cat([count, mean_C * count, squares_C]), world_size)
+        parts = _total(torch.cat([count, mean_C * count, squares_C]), world_size)
         count, sums_C, squares_C = torch.split(parts, [1, width, width])
         mean_C = sums_C / count
         variance_C = (squares_C / count - mean_C.square()).clamp(min=0)
-        ctx.save_for_backward(values, weight, mean_C, (variance_C + eps).rsqrt(), count)
-        ctx.world_size = world_size
-        normalized = torch.nn.functional.batch_norm(
-            values, mean_C, variance_C, weight, bias, training=False, eps=eps
-        )
+        ctx.save_for_backward(values, weight, mean_C, variance_C, count)
+        ctx.eps, ctx.world_size = eps, world_size
+        normalized = batch_norm(values, mean_C, variance_C, weight, bias, eps=eps)
         ctx.mark_non_differentiable(mean_C, variance_C, count)
         return normalized, mean_C, variance_C, count
 
     @staticmethod
     def backward(ctx: Any, gradient: Any, *_: Any) -> Any:
-        values, weight, mean_C, scale_C, count = ctx.saved_tensors
-        shape = [1, -1, *[1] * (values.ndim - 2)]
-        axes = [0, *range(2, values.ndim)]
-        centered = values.float() - mean_C.view(shape)
-        own_C, along_C = gradient.float().sum(axes), (gradient.float() * centered).sum(axes)
-        sums_C, alongs_C = total(torch.cat([own_C, along_C]), ctx.world_size).chunk(2)
-        slope_C = scale_C.square() * alongs_C / count
-        inner = gradient.float() - (sums_C / count).view(shape) - centered * slope_C.view(shape)
-        passed = inner * (weight * scale_C).view(shape)
-        return passed.to(values.dtype), along_C * scale_C, own_C, None, None
+        values, weight, mean_C, variance_C, count = ctx.saved_tensors
+        scale_C = (variance_C + ctx.eps).rsqrt()
+        _, along_C, own_C = torch.ops.aten.native_batch_norm_backward(
+            gradient, values, weight, mean_C, variance_C, mean_C, scale_C,
+            False, ctx.eps, [False, True, True],
+        )  # fmt: skip
+        alongs_C, sums_C = _total(torch.cat([along_C, own_C]), ctx.world_size).chunk(2)
+        # weight * scale * (gradient - mean of gradients - normalized * mean of those along it)
+        steep_C = weight * scale_C
+        passed = batch_norm(
+            values, mean_C, variance_C, -steep_C * alongs_C / count, -steep_C * sums_C / count,
+            eps=ctx.eps,
+        )  # fmt: skip
+        passed.addcmul_(gradient, steep_C.view(1, -1, *[1] * (values.ndim - 2)).to(passed.dtype))
+        return passed, along_C, own_C, None, None
+
+
+def _total(sums: torch.Tensor, world_size: int) -> torch.Tensor:
+    # Of a few numbers, gloo gathers all in a quarter of the time that it takes to add them up.
+    parts = sums.new_empty(world_size * len(sums))
+    torch.distributed.all_gather_into_tensor(parts, sums)
+    return parts.view(world_size, -1).sum(0)
 
 
 def _same(values: torch.Tensor) -> torch.Tensor:
