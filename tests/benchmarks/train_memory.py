@@ -1,7 +1,8 @@
 """Peak memory of a training worker on 20,000 thumbnails over that on 2,000.
 
-A worker holds the stored thumbnails of its part of two windows of 16 shards, and decoded images up
-to a bound, so memory grows until one window is full and no more: `detail` has 10,000 images, too.
+A worker holds the stored thumbnails of its part of two windows of 32 pieces of shards: of 4,096
+images, so it grows a little until both are full and no more; `detail` has 10,000 images, too. The
+store of decoded images, which grows up to a bound of its own, is switched off.
 """
 
 import json
@@ -17,10 +18,12 @@ COUNTS = (2_000, 10_000, 20_000)
 HOW = {"network": "cnn", "preprocess": {"resize": 64, "crop": 64}, "epochs": 1, "batch_size": 64}
 TRAIN = """
 import json, resource, sys
+from wslabel.steps import examples
 from wslabel.config import load
 from wslabel.steps.tables import Tables
 from wslabel.steps.train import ModelHome, training_run
 from wslabel.training.trainer import train_all_here
+examples.KEPT_BYTES = 0
 tables = Tables(load(sys.argv[1]))
 (network,) = tables.networks.values()
 train_all_here([training_run(tables, network)], ModelHome(tables.location), lambda news: None)

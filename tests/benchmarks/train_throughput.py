@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import torchvision
@@ -89,9 +90,8 @@ def ours(root: Path) -> tuple[Callable[[], int], list[dict[str, float]]]:
 
 
 def measure() -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, patch.object(examples, "KEPT_BYTES", 0):
         root = Path(name)
-        examples.KEPT_BYTES = 0
         (root / "files").mkdir()
         mine, history = ours(root)
         count = mine()

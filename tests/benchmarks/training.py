@@ -14,7 +14,7 @@ from wslabel import pipeline, schema
 from wslabel.config import load
 from wslabel.settings import Project
 from wslabel.steps.tables import Tables
-from wslabel.storage.table import shard_name
+from wslabel.storage.table import in_pieces, shard_name
 
 FINE = {"resize": 256, "crop": 224}
 
@@ -59,4 +59,4 @@ def _fill(tables: Tables, jpegs: list[bytes]) -> None:
         mine = [jpegs[int(name.partition(".")[0])] for name in ids.to_pylist()]
         columns = [ids.combine_chunks(), pa.array(mine, pa.binary())]
         columns.append(pa.nulls(len(mine), pa.string()))
-        table.commit(shard_name(shard), [pa.Table.from_arrays(columns, schema=fields)])
+        table.commit(shard_name(shard), in_pieces(pa.Table.from_arrays(columns, schema=fields)))

@@ -16,7 +16,7 @@ from wslabel.steps import examples as module
 from wslabel.steps.examples import Column, Inputs, Part, TableExamples, Targets
 from wslabel.steps.group import works
 from wslabel.storage.location import Location
-from wslabel.storage.table import Table, shard_name
+from wslabel.storage.table import Table, in_pieces, shard_name
 from wslabel.training.batch import Batch
 
 CLASSES = ("jungle", "sea", "city")
@@ -88,7 +88,7 @@ def write(root: Path, rows: Rows) -> Location:
             [pa.array(ids[here]), pa.array(jpegs[here], pa.binary()), errors],
             schema=schema.feature_table(schema.THUMBNAIL),
         )
-        Table(location, THUMBNAILS).commit(shard_name(shard), [thumbnails])
+        Table(location, THUMBNAILS).commit(shard_name(shard), in_pieces(thumbnails))
         columns_ = schema.labels(len(CLASSES))
         made = [ids[here], *[soft[here], label[here]] * 2]
         columns = [pa.array(a, f.type) for a, f in zip(made, columns_, strict=True)]
@@ -340,6 +340,27 @@ def test_thumbnails_become_the_pixels_of_their_images(workspace: Location) -> No
         assert np.abs(pixels.mean(axis=(1, 2, 3)) - [50 + 2 * image for image in wanted]).max() < 2
         soft = np.concatenate([batch.targets_NK for batch in batches])
         assert np.array_equal(soft, draw().probabilities[wanted])
+
+
+@pytest.mark.parametrize("most", [1, 3, 32])
+def test_pieces_of_shards_are_shuffled_and_every_image_comes_once(
+    workspace: Location, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(module, "SHUFFLED_PIECES", most)
+    made = examples(workspace, "soft", inputs=Inputs(workspace, THUMBNAILS, HOW))
+    wanted = np.flatnonzero([i in expected(draw(), "soft", "train") for i in range(4 * ROWS)])
+    for epoch in range(2):
+        batches = batches_of(made, epoch)
+        brightness = np.concatenate([batch.inputs for batch in batches]).mean(axis=(1, 2, 3))
+        images = np.rint((brightness - 50) / 2).astype(int)
+        assert np.array_equal(np.sort(images), wanted)
+        assert not np.array_equal(images, wanted)
+        soft = np.concatenate([batch.targets_NK for batch in batches])
+        assert np.array_equal(soft, draw().probabilities[images])
+        parts = [batches_of(made, epoch, rank, 2) for rank in range(2)]
+        for number, batch in enumerate(batches):
+            mine = [m.inputs[m.weights_N > 0] for m in (part[number] for part in parts)]
+            assert np.array_equal(np.concatenate(mine), batch.inputs)
 
 
 def test_what_is_kept_of_images_is_bounded(

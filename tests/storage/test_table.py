@@ -18,10 +18,13 @@ from wslabel.storage.location import Location
 from wslabel.storage.table import (
     GROUP_FILE,
     GROUP_SIZE,
+    PIECES,
     SHARD_FILE,
     Group,
     Table,
     groups,
+    in_pieces,
+    piece,
     serialize,
     shard_name,
 )
@@ -144,6 +147,17 @@ class TestCommits:
         read = table.read_row_groups("00000-00003.parquet")
         assert [part.num_rows for part in read] == [2, 70_000, 0, 1]
         assert all(mine.equals(theirs) for mine, theirs in zip(parts, read, strict=True))
+
+    @pytest.mark.parametrize("num_rows", [1, 7, 8, 20, 512])
+    def test_rows_are_read_whatever_the_row_groups(self, table: Table, num_rows: int) -> None:
+        whole = numbers(*range(num_rows))
+        table.commit("00000.parquet", [whole])
+        table.commit("00001.parquet", in_pieces(whole))
+        pieces = [piece(num_rows, index) for index in range(PIECES)]
+        assert pa.concat_tables([whole[rows] for rows in pieces]).equals(whole)
+        for rows in [*pieces, slice(0, num_rows), slice(num_rows // 3, num_rows - num_rows // 4)]:
+            for name in ("00000.parquet", "00001.parquet"):
+                assert table.read_rows(name, ["n"], rows).equals(whole[rows])
 
     def test_a_footer_counts_rows_columns_and_nulls(self, table: Table) -> None:
         shard = pa.table({"a": [1, 2, 3], "error": pa.array([None, "missing", None])})

@@ -16,13 +16,13 @@ from wslabel.steps import doors
 from wslabel.steps.ahead import ahead
 from wslabel.steps.label import class_ids
 from wslabel.storage.location import Location
-from wslabel.storage.table import GROUP_SIZE, Table, error_count, shard_name
+from wslabel.storage.table import GROUP_SIZE, PIECES, Table, error_count, piece, shard_name
 from wslabel.training import labels as treatment
 from wslabel.training.batch import Batch
 from wslabel.training.order import deal, windows
 
-SHUFFLED_SHARDS = 16
-"""Shards within which images are shuffled; a worker holds the inputs of its part of two windows."""
+SHUFFLED_PIECES = 32
+"""Pieces of shards within which images are shuffled; a worker holds its part of two windows."""
 
 KEPT_BYTES = 256 * 2**20
 """Decoded images that a process keeps for the next epoch; the first come stay."""
@@ -39,6 +39,11 @@ class Inputs:
     preprocess: Preprocess | None = None
 
     @property
+    def pieces(self) -> int:
+        """Tell of how many pieces a shard is; thumbnails are too large to hold many shards."""
+        return PIECES if self.preprocess else 1
+
+    @property
     def _column(self) -> str:
         return "jpeg" if self.preprocess else "embedding"
 
@@ -50,15 +55,16 @@ class Inputs:
             return np.ones(footer.num_rows, bool)
         return np.asarray(table.read(name, ["error"]).column("error").is_null())
 
-    def load(self, shard: int, generation: int) -> np.ndarray:
-        """Load what is stored of a shard: embeddings, or the bytes of thumbnails."""
-        table = Table(self.workspace, self.folder).read(
-            shard_name(shard, generation), [self._column]
-        )
+    def load(self, shard: int, generation: int, rows: slice) -> np.ndarray:
+        """Load what is stored of a piece of a shard: embeddings, or the bytes of thumbnails."""
+        name = shard_name(shard, generation)
+        table = Table(self.workspace, self.folder).read_rows(name, [self._column], rows)
         return to_array(table.column(self._column))
 
-    def decoded(self, stored: np.ndarray, shard: int, rows: np.ndarray) -> np.ndarray:
-        """Turn what is stored of some images of a shard into what the network reads."""
+    def decoded(
+        self, stored: np.ndarray, shard: int, rows: np.ndarray, first: int = 0
+    ) -> np.ndarray:
+        """Turn what is stored from a row of a shard on, as far as wanted, into network inputs."""
         how = self.preprocess
         if how is None:
             return np.asarray(stored[rows])
@@ -66,11 +72,11 @@ class Inputs:
         prepare = doors.room("features.resize").prepare
         pixels = np.empty((len(rows), how.crop, how.crop, 3), np.uint8)
         for index, row in enumerate(rows.tolist()):
-            found = kept.get((shard, row))
+            found = kept.get((shard, first + row))
             if found is None:
                 found = prepare(decode(stored[row], 2**31), how)
                 if (len(kept) + 1) * pixels[0].nbytes <= KEPT_BYTES:
-                    kept[shard, row] = found.copy()
+                    kept[shard, first + row] = found.copy()
             pixels[index] = found
         return pixels
 
@@ -84,7 +90,8 @@ class Inputs:
         """Read the inputs of those images of a shard that have one, and which these are."""
         known_N = self.known(shard, generation)
         rows = np.flatnonzero(known_N)
-        return self.decoded(self.load(shard, generation), shard, rows), known_N
+        stored = self.load(shard, generation, slice(0, len(known_N)))
+        return self.decoded(stored, shard, rows), known_N
 
 
 @dataclass(frozen=True)
@@ -213,7 +220,7 @@ class TableExamples:
     def __call__(self, epoch: int, rank: int, world_size: int) -> Iterator[Batch]:
         """Go through a worker's part of all batches of an epoch."""
         rng = None if self.seed is None else np.random.default_rng([self.seed, epoch])
-        cut = windows(len(self.shards), SHUFFLED_SHARDS, rng)
+        cut = windows(len(self.shards) * self.inputs.pieces, SHUFFLED_PIECES, rng)
         loads = [
             partial(_Window, self, order, (epoch, number), (rank, world_size))
             for number, order in enumerate(cut)
@@ -223,7 +230,7 @@ class TableExamples:
 
 
 class _Window:
-    """Some shards of an epoch, as far as one worker needs them."""
+    """Some pieces of shards of an epoch, as far as one worker needs them."""
 
     def __init__(
         self,
@@ -233,27 +240,34 @@ class _Window:
         who: tuple[int, int],
     ) -> None:
         self._examples, self._who = examples, who
-        self._shards = [examples.shards[index] for index in order]
         self._rng = None
         if examples.seed is not None:
             self._rng = np.random.default_rng([examples.seed, *when])
-        self._read_targets()
+        self._read_targets(order)
         self._deal = deal(self._chosen, examples.batch_size, self._rng)
         self._draw()
         self._load()
 
-    def _read_targets(self) -> None:
-        """Read the targets of all shards; a row of the window is a row of them put together."""
-        examples = self._examples
+    def _read_targets(self, order: np.ndarray) -> None:
+        """Read the targets of all pieces; a row of the window is a row of them put together."""
+        examples, pieces = self._examples, self._examples.inputs.pieces
+        shards = {index: self._shard(index) for index in sorted({*(order // pieces).tolist()})}
         targets, weights, self._chosen, self._starts = [], [], [], [0]
-        for shard, generation in self._shards:
-            found = examples.targets.read(examples.inputs.workspace, shard)
-            known_N = examples.inputs.known(shard, generation)
-            targets.append(found[0])
-            weights.append(found[1])
-            self._chosen.append(self._starts[-1] + np.flatnonzero(found[2] & known_N))
-            self._starts.append(self._starts[-1] + len(known_N))
+        self._places: list[tuple[int, int, slice]] = []
+        for index, number in zip(*np.divmod(order, pieces), strict=True):
+            targets_NK, weights_N, chosen_N = shards[int(index)]
+            rows = piece(len(chosen_N), int(number), pieces)
+            self._places.append((*examples.shards[index], rows))
+            targets.append(targets_NK[rows])
+            weights.append(weights_N[rows])
+            self._chosen.append(self._starts[-1] + np.flatnonzero(chosen_N[rows]))
+            self._starts.append(self._starts[-1] + rows.stop - rows.start)
         self._targets_NK, self._weights_N = np.concatenate(targets), np.concatenate(weights)
+
+    def _shard(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        inputs, (shard, generation) = self._examples.inputs, self._examples.shards[index]
+        targets_NK, weights_N, mine_N = self._examples.targets.read(inputs.workspace, shard)
+        return targets_NK, weights_N, mine_N & inputs.known(shard, generation)
 
     def _draw(self) -> None:
         """Draw the changes of all images of the window, whoever makes them."""
@@ -266,13 +280,16 @@ class _Window:
             ]
 
     def _load(self) -> None:
-        """Load the stored inputs of those shards in which this worker has rows."""
+        """Load the stored inputs of those pieces in which this worker has rows."""
         rank, world_size = self._who
         parts = [self._part(batch, rank, world_size) for batch in range(self._deal.num_batches)]
         self._mine = parts
         rows = np.concatenate([np.zeros(0, int), *parts])
-        needed = np.unique(np.searchsorted(self._starts, rows, side="right") - 1)
-        self._stored = {int(i): self._examples.inputs.load(*self._shards[int(i)]) for i in needed}
+        needed = np.unique(self._piece_of(rows)).tolist()
+        self._stored = {i: self._examples.inputs.load(*self._places[i]) for i in needed}
+
+    def _piece_of(self, rows: np.ndarray) -> np.ndarray:
+        return np.asarray(np.searchsorted(self._starts, rows, side="right") - 1)
 
     def _part(self, batch: int, rank: int, world_size: int) -> np.ndarray:
         rows = self._deal.part(batch, rank, world_size)
@@ -300,13 +317,13 @@ class _Window:
         return Batch(views[0], self._targets_NK[rows], weights_N, total, sizes, other)
 
     def _inputs(self, rows: np.ndarray) -> np.ndarray:
-        shard_of = np.searchsorted(self._starts, rows, side="right") - 1
+        piece_of = self._piece_of(rows)
         whole: np.ndarray | None = None
-        for index in np.unique(shard_of).tolist():
-            mine = shard_of == index
+        for index in np.unique(piece_of).tolist():
+            mine = piece_of == index
+            shard, _, place = self._places[index]
             inside = rows[mine] - self._starts[index]
-            shard = self._shards[index][0]
-            found = self._examples.inputs.decoded(self._stored[index], shard, inside)
+            found = self._examples.inputs.decoded(self._stored[index], shard, inside, place.start)
             if whole is None:
                 whole = np.empty((len(rows), *found.shape[1:]), found.dtype)
             whole[mine] = found

@@ -20,7 +20,7 @@ from wslabel.sources.fetch import Fetcher, Unfetchable
 from wslabel.steps import doors, isolation
 from wslabel.steps.extractors import Extractor, make_model, with_precision
 from wslabel.storage.location import Location
-from wslabel.storage.table import Table, shard_name
+from wslabel.storage.table import Table, in_pieces, shard_name
 
 FETCHED_AHEAD = 4
 """Images fetched ahead of the decoder, times the number of fetching threads."""
@@ -219,13 +219,18 @@ class Featurize:
         )
         generation = work.lacking[extractor.name]
         if generation is None:
-            table.commit(shard_name(work.key), [new])
+            table.commit(shard_name(work.key), self._row_groups(extractor, new))
             return
         old = table.read(shard_name(work.key, generation))
         merged = _replace(old, new, np.flatnonzero(_failed(old, work.retry)))
         if not merged.equals(old):
-            table.commit(shard_name(work.key, generation + 1), [merged])
-            table.supersede([shard_name(work.key, generation + 1)])
+            name = shard_name(work.key, generation + 1)
+            table.commit(name, self._row_groups(extractor, merged))
+            table.supersede([name])
+
+    @staticmethod
+    def _row_groups(extractor: Extractor, table: pa.Table) -> list[pa.Table]:
+        return in_pieces(table) if extractor.columns.equals(schema.THUMBNAIL) else [table]
 
 
 def input_kind(how: Preprocess) -> Preprocess:

@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 from wslabel.storage.location import Location
 
 GROUP_SIZE = 64
+PIECES = 8
+"""Of a shard's thumbnails, each a row group, so that training holds a part of many shards."""
 SHARD_FILE = re.compile(r"(\d{5,})(?:\.(\d+))?\.parquet")
 GROUP_FILE = re.compile(r"(\d{5,})-(\d{5,})(?:\.([0-9a-f]{8}))?\.parquet")
 
@@ -40,6 +42,22 @@ def shard_name(shard: int, generation: int = 0) -> str:
     ('00017.parquet', '00017.1.parquet')
     """
     return f"{shard:05d}.parquet" if not generation else f"{shard:05d}.{generation}.parquet"
+
+
+def piece(num_rows: int, index: int, of: int = PIECES) -> slice:
+    """Give the rows of a shard that are one of its pieces.
+
+    >>> piece(20, 0), piece(20, 6), piece(20, 7), piece(20, 0, of=1)
+    (slice(0, 3, None), slice(18, 20, None), slice(20, 20, None), slice(0, 20, None))
+    """
+    size = -(-num_rows // of)
+    return slice(*(min(num_rows, number * size) for number in (index, index + 1)))
+
+
+def in_pieces(table: pa.Table) -> list[pa.Table]:
+    """Cut a shard into its pieces, without those that are empty."""
+    rows = [piece(table.num_rows, index) for index in range(PIECES)]
+    return [table[r] for r in rows if r.stop > r.start]
 
 
 def groups(shards: Iterable[int], inputs: Sequence[Generations] = ()) -> list[Group]:
@@ -120,6 +138,19 @@ class Table:
         with self.location.open(self.path(name)) as stream:
             file = pq.ParquetFile(stream)
             return file.read_row_group(index, columns=columns, use_threads=False)
+
+    def read_rows(self, name: str, columns: Sequence[str], rows: slice) -> pa.Table:
+        """Read columns of some consecutive rows of a file, and only the row groups they are in."""
+        with self.location.open(self.path(name)) as stream:
+            file = pq.ParquetFile(stream)
+            sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+            starts = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
+            wanted = [
+                i for i in range(len(sizes)) if starts[i] < rows.stop and rows.start < starts[i + 1]
+            ]
+            table = file.read_row_groups(wanted, columns=columns, use_threads=False)
+            first = rows.start - starts[wanted[0]] if wanted else 0
+            return table.slice(first, rows.stop - rows.start)
 
     def footer(self, name: str) -> pq.FileMetaData:
         """Read what a file says of itself: rows, columns, null counts."""

@@ -74,7 +74,7 @@ class _Normalized(torch.autograd.Function):
         scale_C = (variance_C + ctx.eps).rsqrt()
         _, along_C, own_C = torch.ops.aten.native_batch_norm_backward(
             gradient, values, weight, mean_C, variance_C, mean_C, scale_C,
-            False, ctx.eps, [False, True, True],
+            False, ctx.eps, [False, True, True],  # noqa: FBT003 - torch names them not
         )  # fmt: skip
         alongs_C, sums_C = _total(torch.cat([along_C, own_C]), ctx.world_size).chunk(2)
         # weight * scale * (gradient - mean of gradients - normalized * mean of those along it)
