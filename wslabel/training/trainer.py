@@ -89,6 +89,8 @@ def train(runs: Sequence[Run], home: Home, hear: Hear) -> None:
         TrainingError: a worker failed more often than the settings allow.
     """
     how = runs[0].how
+    # Seconds between looks at the workers; the end of a group of them is noticed by then.
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
     for name in ("ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     board = ray.remote(num_cpus=0)(_Board).remote()
