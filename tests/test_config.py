@@ -628,6 +628,17 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
         put("training", "schedule", value="plateau"),
         [": training: schedule: plateau needs validate_on: truth or weak"],
     ),
+    "a plateau of pretraining": (
+        put(
+            "pretraining",
+            value={"method": "rotation", "feature": "thumbnail", "schedule": "plateau"},
+        ),
+        [": pretraining: schedule: plateau watches validation, and pretraining has none"],
+    ),
+    "two workers on a GPU": (
+        put("training", value=CNN | {"workers": 2, "use_gpu": True, "gpus_per_worker": 0.5}),
+        [": training: gpus_per_worker: 0.5 would put two", "write 1, or workers: 1"],
+    ),
     "patience without validation": (
         put("training", "patience", value=3),
         [": training: patience: 3 needs validate_on: truth or weak"],

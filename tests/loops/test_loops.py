@@ -18,7 +18,7 @@ from wslabel.engine.cluster import Resources
 from wslabel.errors import ClusterTooSmall, ConfigError
 from wslabel.loops.compare import compare, comparison, paired, splits_of, table
 from wslabel.loops.self_train import Learner, self_train
-from wslabel.loops.sweep import share, sweep
+from wslabel.loops.sweep import _Scores, share, sweep
 from wslabel.settings import SelfTraining, Training
 from wslabel.steps.correct import candidates, cuts
 from wslabel.steps.evaluate import Answers
@@ -26,6 +26,7 @@ from wslabel.steps.examples import Part
 from wslabel.steps.folds import by_truth, deal_folds
 from wslabel.steps.tables import Tables
 from wslabel.steps.train import training_run
+from wslabel.training.trainer import News
 
 
 @given(
@@ -289,6 +290,7 @@ def a_training(**more: Any) -> Training:
         ({"cpus_per_worker": 2}, (5, 0), ({"CPU": 2.0}, 2)),
         ({"workers": 2}, (5, 0), ({}, 2)),
         ({"workers": [1, 3]}, (4, 0), ({}, 1)),
+        ({"workers": [2, 8]}, (4, 0), ({}, 1)),
         ({"use_gpu": True, "gpus_per_worker": 0.25}, (8, 1), ({"CPU": 1.0, "GPU": 0.25}, 4)),
         ({"use_gpu": True, "workers": 2}, (64, 8), ({}, 4)),
     ],
@@ -303,6 +305,19 @@ def test_a_trial_that_fits_no_cluster_is_refused() -> None:
         share(a_training(workers=4), Resources(2), None)
     with pytest.raises(ClusterTooSmall, match=r"needs 1 CPUs, 1 GPUs, .* 2 CPUs, 0 GPUs"):
         share(a_training(use_gpu=True), Resources(2), None)
+
+
+def test_a_trial_that_goes_on_tells_what_it_was_like_before() -> None:
+    told: list[Any] = []
+    scores = _Scores("loss", "models/x", told.append)
+    earlier = tuple({"epoch": e, "validation_loss": loss} for e, loss in ((1, 0.2), (2, 0.5)))
+    scores.hear(News("soft", 3, earlier[-1], earlier))
+    scores.hear(News("soft", 3, {"epoch": 3, "validation_loss": 0.4}))
+    assert [(record["epoch"], record["score"]) for record in told] == [
+        (1, -0.2),
+        (2, -0.2),
+        (3, -0.2),
+    ]
 
 
 GRID = {"grid": [0.1, 0.2]}
@@ -326,6 +341,26 @@ WRONG = {
     "what all share": (
         {"search": {"images.seed": GRID}},
         r"'images.seed' cannot be searched: trials share images and cluster",
+    ),
+    "what a trial never looks at": (
+        {"search": {"self_training.rounds": {"grid": [1, 2]}}},
+        r"'self_training.rounds' cannot be searched: a trial trains one network, once",
+    ),
+    "where it runs": (
+        {"search": {"training.workers": {"grid": [1, 2]}}},
+        r"'training.workers' cannot be searched: it is the same for all trials; fix it",
+    ),
+    "what the metric says": (
+        {"search": {"training.select_by": {"grid": ["loss", "accuracy"]}}},
+        r"'training.select_by' cannot be searched: it is the sweep's metric",
+    ),
+    "workers that cannot be stopped": (
+        {
+            "search": {"training.label_smoothing": GRID},
+            "fixed": {"training.labels": "soft", "training.workers": 2},
+            "asha": {},
+        },
+        r"asha: trials of several workers cannot be stopped early; write asha: null, or fix",
     ),
     "features by range": (
         {"search": {"features.thumbnail.size": {"integer": [16, 64]}}, "method": "random"},

@@ -143,6 +143,29 @@ def test_two_workers_make_the_network_of_one(learnable: Learnable) -> None:
     assert all(np.allclose(two[name], one[name], atol=1e-5) for name in one)
 
 
+def test_classes_are_weighed_by_the_labels_that_count(learnable: Learnable) -> None:
+    found = []
+    consistent = {"kind": "kl", "unlabeled": True}
+    for more in ({}, {"label_smoothing": 0.4, "consistency": consistent, "augment": {}}):
+        how = CNN | {"labels": "soft", "class_weights": "balanced", "confidence_threshold": 0.7}
+        tables = Tables(learnable.load(name="weighed", training=how | more))
+        found.append(training_run(tables, tables.networks["soft"]).train.targets.class_weights)
+    assert found[0] == found[1]
+    assert found[0] != (1.0, 1.0)
+
+
+def test_what_is_trained_is_not_trained_again_by_a_group_that_started_anew(
+    learnable: Learnable,
+) -> None:
+    project = learnable.load(name="again", training=LINEAR | {"labels": ["soft", "hard"]})
+    tables, told = Tables(project), []
+    runs = [training_run(tables, tables.networks[name]) for name in ("soft", "hard")]
+    home = ModelHome(tables.location)
+    train_all_here(runs[:1], home, lambda news: None)
+    train_all_here(runs, home, told.append)
+    assert {news.name for news in told} == {"hard"}
+
+
 def test_nothing_to_learn_is_told_once_by_workers(learnable: Learnable) -> None:
     how = LINEAR | {"labels": "soft", "confidence_threshold": 1.0, "seed": 21, "workers": 2}
     project = learnable.load(name="nothing", training=how)

@@ -263,6 +263,13 @@ def test_labels_are_smoothed_and_images_weighed(workspace: Location) -> None:
         assert batch.total == pytest.approx(weights.sum(), rel=1e-5)
 
 
+def test_hard_labels_count_by_the_confidence_of_the_soft_ones(workspace: Location) -> None:
+    rows = draw()
+    for batch in batches_of(examples(workspace, "hard", by_confidence=True)):
+        confidence = rows.probabilities[batch.inputs[:, 0].astype(int)].max(axis=1)
+        assert np.allclose(batch.weights_N, confidence, atol=1e-5)
+
+
 def test_a_fold_and_its_complement_are_all_images(workspace: Location) -> None:
     folds = np.random.default_rng(3).integers(0, 4, len(SHARDS) * ROWS).astype(np.int16)
     for work in group_works():

@@ -41,7 +41,8 @@ def bare(outputs: int = 2) -> torch.nn.Module:
     """A small network with both kinds of batch normalization and without dropout."""
     return torch.nn.Sequential(
         torch.nn.Conv2d(3, 4, 3, bias=False), NormAct(4), torch.nn.Conv2d(4, 6, 3, bias=False),
-        torch.nn.BatchNorm2d(6), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.BatchNorm2d(6, affine=False, momentum=None), torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(1),
         torch.nn.Flatten(), torch.nn.Linear(6, outputs),
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ import torch
 from tests.training.toys import Arrays, a_run, a_training, blobs, linear, pictures
 from wslabel.errors import TrainingError
 from wslabel.settings import Preprocess
+from wslabel.training.batch import Batch
 from wslabel.training.group import Place
 from wslabel.training.loop import Record, Run, fit
 from wslabel.training.losses import cross_entropy
@@ -283,12 +284,12 @@ def test_what_differs_between_two_views_is_punished_even_without_labels() -> Non
     assert fit(run, Place()).tensors["network.11.weight"].isfinite().all()
     objective, network = run.objective, make().eval()  # without dropout
     (batch,) = bright(0, 0, 1)
-    apart = objective.loss(network, batch, Place(), 0.0).item()
-    same = objective.loss(network, replace(batch, other=batch.inputs), Place(), 0.0).item()
+    apart = objective.loss(network, batch, Place(), 0).item()
+    same = objective.loss(network, replace(batch, other=batch.inputs), Place(), 0).item()
     deaf = a_training(**how, consistency=consistency | {"unlabeled": False})
     assert apart > 0
     assert same == pytest.approx(0, abs=1e-9)
-    assert Supervised(deaf).loss(network, batch, Place(), 0.0).item() == 0
+    assert Supervised(deaf).loss(network, batch, Place(), 0).item() == 0
 
 
 def test_what_cannot_be_learned_is_refused_and_not_called_trained() -> None:
@@ -307,11 +308,25 @@ def test_what_cannot_be_learned_is_refused_and_not_called_trained() -> None:
         fit(a_run(validate=same, how=watched | {"select_by": "roc_auc"}), Place())
 
 
-def test_a_network_that_is_not_sure_learns_nothing() -> None:
-    run = a_run(how={"model_confidence_threshold": 1.0, "weight_decay": 0.0})
-    torch.manual_seed(11)
-    before = linear().state_dict()
-    assert torch.equal(weights_of(run)["weight"], before["weight"])
+def test_a_network_that_is_not_sure_learns_nothing_and_is_refused() -> None:
+    with pytest.raises(TrainingError, match=r"model_confidence_threshold: .* nowhere as sure as 1"):
+        fit(a_run(how={"model_confidence_threshold": 1.0}), Place())
+    assert fit(a_run(how={"model_confidence_threshold": 0.6}), Place()).history[0]["loss"] > 0
+
+
+def test_a_mixed_part_counts_what_its_image_counts() -> None:
+    """The label of an image that counts nothing teaches nothing, mixed with whichever other."""
+    found = []
+    for label in (0, 1):
+        targets = np.eye(2, dtype=np.float32)[[0, label, 1, label]]
+        weights = np.array([1, 0, 1, 0], np.float32)
+        batch = Batch(pictures(4, 4).inputs, targets, weights, 2.0, (4,))
+        settings = a_training(mixup=0.4)
+        torch.manual_seed(3)
+        network = MakeOnImages(cnn, HOW)().eval()
+        objective = Supervised(settings, Mixing(settings.mixup, 0.0))
+        found.append(objective.loss(network, batch, Place(), 0).item())
+    assert found[0] == found[1] > 0
 
 
 @pytest.mark.parametrize("objective", [Rotation(), SimClr(0.5)], ids=["rotation", "simclr"])

@@ -114,6 +114,9 @@ def test_nt_xent_by_a_plain_loop() -> None:
     # A worker with the last two images alone gets their losses.
     part = losses.nt_xent(views[:, 1:], views.reshape(6, 5), 1, 0.5)
     assert part.tolist() == pytest.approx(expected[1:].tolist(), rel=1e-5)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = losses.nt_xent(views, views.reshape(6, 5), 0, 0.5)
+    assert half.tolist() == whole.tolist()
 
 
 def test_mixing_given_and_predicted_labels_by_hand() -> None:
@@ -137,8 +140,8 @@ def test_class_weights_by_hand() -> None:
 
 def test_images_count_by_class_and_confidence() -> None:
     soft, weights = np.array([[0.8, 0.2], [NAN, NAN]]), (1.0, 3.0)
-    plain = labels.image_weights(soft, weights, by_confidence=False)
+    plain = labels.image_weights(soft, weights, None)
     assert plain.tolist() == pytest.approx([1.4, 0.0])
-    sure = labels.image_weights(soft, weights, by_confidence=True)
+    sure = labels.image_weights(soft, weights, labels.confidence(soft))
     assert sure.tolist() == pytest.approx([1.4 * 0.8, 0.0])
     assert labels.confidence(soft).tolist() == pytest.approx([0.8, 0.0])

@@ -23,6 +23,7 @@ from wslabel.report.charts import Dots, dots, parallel
 from wslabel.report.page import Chart, Grid, Page, Section, render
 from wslabel.settings import Project, Sweep, Training
 from wslabel.steps import doors
+from wslabel.steps.networks import check_start
 from wslabel.steps.tables import Network, Tables
 from wslabel.steps.train import CARD, ModelHome, training_run
 from wslabel.storage.location import Location
@@ -43,24 +44,44 @@ def sweep(path: str | Path) -> Outcome:
     settings, file, raw = load_sweep(path)
     raw = changed(file, raw, settings.fixed)
     project = _check(settings, file, raw)
+    # So that the score is that of the network which is kept.
+    raw = changed(file, raw, {"training.select_by": settings.metric})
     location = Location(project.workspace, project.s3)
-    identity = fingerprint(settings, raw)
+    identity = fingerprint(settings, raw, _prepare(settings, file, raw))
     name = f"reports/sweep-{identity}"
     made = 0
-    if not location.exists(f"{name}.json"):
-        _prepare(settings, file, raw)
+    if location.exists(f"{name}.json"):
+        found = json.loads(location.read(f"{name}.json").to_pybytes())
+    else:
         results = _search(settings, file, raw, identity)
         found = _found(settings, file, raw, results)
         made = len(results)
-        location.create(f"{name}.html", render(_page(project, settings, found)).encode())
-        location.create(f"{name}.json", json.dumps(found, sort_keys=True, indent=1).encode())
-    found = json.loads(location.read(f"{name}.json").to_pybytes())
+        if not any(trial["error"] for trial in found["trials"]):  # or they are tried again
+            location.create(f"{name}.html", render(_page(project, settings, found)).encode())
+            location.create(f"{name}.json", json.dumps(found, sort_keys=True, indent=1).encode())
     best = file.parent / f"{Path(path).stem}-best.yaml"
     _write_best(best, Path(path), changed(file, raw, found["best"]))
     report = found | {"page": location.uri(f"{name}.html"), "table": _table(settings, found)}
     report["notes"] = [_test_note(found), f"the best as a project: wslabel run {best}"]
+    report["notes"] += _doubts(settings, project, found)
     seconds = time.monotonic() - start
     return Outcome("sweep", made, len(found["trials"]), seconds=seconds, report=report)
+
+
+def _doubts(settings: Sweep, project: Project, found: Mapping[str, Any]) -> list[str]:
+    """Say what should keep the reader from trusting the table as it stands."""
+    notes = []
+    failed = sum(trial["error"] is not None for trial in found["trials"])
+    if failed:
+        notes.append(f"{failed} trials failed; the same command tries them again")
+    assert project.training is not None
+    judges = [key for key in settings.upstream if not key.startswith("pretraining.")]
+    if judges and project.training.validate_on == "weak":
+        notes.append(
+            f"{', '.join(judges)} changes the weak labels that validation judges by, so trials are "
+            "measured with different rulers; training.validate_on: truth measures all with one"
+        )
+    return notes
 
 
 def _check(settings: Sweep, file: Path, raw: Mapping[str, Any]) -> Project:
@@ -69,7 +90,12 @@ def _check(settings: Sweep, file: Path, raw: Mapping[str, Any]) -> Project:
     for key in settings.search:
         for value in _values(settings, key):
             project = build(file, changed(file, raw, first | {key: value}))
-            _one_network(file, project)
+            how = _one_network(file, project)
+    if settings.asha and how.most_workers > 1:
+        raise ConfigError(
+            "asha: trials of several workers cannot be stopped early; write asha: null, or fix "
+            "training.workers: 1"
+        )
     return project
 
 
@@ -98,8 +124,12 @@ def _one_network(file: Path, project: Project) -> Training:
     return training.variant(training.names[0])
 
 
-def _prepare(settings: Sweep, file: Path, raw: Mapping[str, Any]) -> None:
-    """Make what trials have in common before they start, while the whole cluster is free."""
+def _prepare(settings: Sweep, file: Path, raw: Mapping[str, Any]) -> list[Any]:
+    """Make what trials have in common before they start, while the whole cluster is free.
+
+    Gives what all of it is known by: shards of images, and networks that hang on the rest.
+    """
+    known: list[Any] = []
     finite = [key for key in settings.upstream if settings.search[key].values is not None]
     values = [_values(settings, key) for key in finite]
     others = {k: _values(settings, k)[0] for k in settings.search if k not in finite}
@@ -108,6 +138,9 @@ def _prepare(settings: Sweep, file: Path, raw: Mapping[str, Any]) -> None:
         project = build(file, changed(file, raw, values_))
         for _ in pipeline.run(project, until="pretrain"):
             pass
+        tables = with_labels(project)
+        known.append([tables.shards, *(n.folder for n in tables.networks.values())])
+    return known
 
 
 @dataclass(frozen=True)
@@ -138,10 +171,11 @@ class _Trial:
     def _train(self, tables: Tables, network: Network, scores: "_Scores") -> None:
         trainer = doors.room("training.trainer")
         run, home = training_run(tables, network), ModelHome(tables.location)
+        check_start(run.how, run.make, tables.project.s3)
         if network.how.most_workers > 1:
             trainer.train([run], home, scores.hear)
         else:
-            trainer.train_here(run, home, trainer.alone(), scores.hear)
+            trainer.train_here(run, home, trainer.alone(run.how), scores.hear)
 
 
 class _Scores:
@@ -152,8 +186,8 @@ class _Scores:
         self._best: float | None = None
 
     def hear(self, news: Any) -> None:
-        if not news.is_resumed:
-            self.tell(news.record)
+        for record in news.earlier or (news.record,):
+            self.tell(record)
 
     def tell(self, record: Mapping[str, float]) -> None:
         value = record.get(f"validation_{self._metric}")
@@ -192,8 +226,10 @@ def share(how: Training, cluster: Resources, most: int | None) -> tuple[dict[str
     each = {"CPU": how.cpus_per_worker} | ({"GPU": how.gpus_per_worker} if how.use_gpu else {})
     has = {"CPU": cluster.cpus, "GPU": cluster.gpus}
     fitting = min(int(has[unit] / (need * how.most_workers)) for unit, need in each.items())
+    if not fitting and all(has[unit] >= need * how.least_workers for unit, need in each.items()):
+        fitting = 1  # of fewer workers than it might have
     if not fitting:
-        needs = ", ".join(f"{need * how.most_workers:g} {unit}s" for unit, need in each.items())
+        needs = ", ".join(f"{need * how.least_workers:g} {unit}s" for unit, need in each.items())
         owns = ", ".join(f"{has[unit]:g} {unit}s" for unit in each)
         raise ClusterTooSmall(f"sweep: a trial needs {needs}, the cluster has {owns}")
     concurrent = min(fitting, most or fitting)

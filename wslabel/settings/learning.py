@@ -112,6 +112,20 @@ class Optimization(Settings):
             return value
         raise refuse(f"expected at least one worker, or [least, most], found {value}")
 
+    @model_validator(mode="after")
+    def _one_gpu_each(self) -> Self:
+        if self.use_gpu and self.gpus_per_worker < 1 and self.most_workers > 1:
+            raise refuse(
+                f"gpus_per_worker: {self.gpus_per_worker:g} would put two of the group's workers "
+                "on one GPU, which NCCL refuses; write 1, or workers: 1"
+            )
+        return self
+
+    @property
+    def least_workers(self) -> int:
+        """How many workers the group has at least."""
+        return self.workers if isinstance(self.workers, int) else self.workers[0]
+
     @property
     def most_workers(self) -> int:
         """How many workers the group has when nothing is missing."""
@@ -128,7 +142,8 @@ WHERE_IT_RUNS = {
     "compile",
     "loggers",
 }
-"""Keys that change where and how fast a network is trained, and not which network comes out."""
+"""Keys that change where and how fast a network is trained: networks apart in these are taken for
+the same. What is drawn in training (dropout, mixing) still depends on the number of workers."""
 
 
 class Consistency(Settings):
@@ -276,6 +291,8 @@ class Pretraining(Optimization):
             raise refuse("network: a linear head has no body to pretrain")
         if self.weights == "pretrained":
             raise refuse("weights: pretraining cannot start from itself")
+        if self.schedule == "plateau":
+            raise refuse("schedule: plateau watches validation, and pretraining has none")
         if self.method == "simclr" and self.augment is None:
             raise refuse("augment: is missing; simclr learns from two augmentations of an image")
         return self

@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from wslabel.settings.base import Settings, refuse
+from wslabel.settings.learning import WHERE_IT_RUNS
 
 Numbers = tuple[float, float]
 
@@ -93,6 +94,12 @@ class Sweep(Settings):
             section = key.partition(".")[0]
             if section in ("workspace", "classes", "images", "engine", "s3"):
                 raise refuse(f"'{key}' cannot be searched: trials share images and cluster")
+            if section in ("self_training", "comparison"):
+                raise refuse(f"'{key}' cannot be searched: a trial trains one network, once")
+            if section in ("training", "pretraining") and key.partition(".")[2] in WHERE_IT_RUNS:
+                raise refuse(f"'{key}' cannot be searched: it is the same for all trials; fix it")
+            if key == "training.select_by":
+                raise refuse("'training.select_by' cannot be searched: it is the sweep's metric")
         return value
 
     @model_validator(mode="after")

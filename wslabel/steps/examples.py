@@ -53,7 +53,8 @@ class Inputs:
         footer = table.footer(name)
         if not error_count(footer):
             return np.ones(footer.num_rows, bool)
-        return np.asarray(table.read(name, ["error"]).column("error").is_null())
+        errors = table.read_rows(name, ["error"], slice(0, footer.num_rows))
+        return np.asarray(errors.column("error").is_null())
 
     def load(self, shard: int, generation: int, rows: slice) -> np.ndarray:
         """Load what is stored of a piece of a shard: embeddings, or the bytes of thumbnails."""
@@ -166,31 +167,27 @@ class Targets:
             mine_N &= part.mask(shard)
         if self.kind is None:
             return np.zeros((len(mine_N), 0), np.float32), np.ones(len(mine_N), np.float32), mine_N
-        given_NK, sure_N = self._truth(images) if is_true else self._weak(shard)
-        targets_NK, weights_N = self._treat(given_NK)
-        return targets_NK, weights_N * sure_N, mine_N & (sure_N | self.unlabeled)
+        given_NK, confidence_N = self._truth(images) if is_true else self._weak(shard)
+        sure_N = (confidence_N > 0) & (confidence_N >= self.threshold)
+        weights_N = treatment.image_weights(
+            given_NK, self.class_weights, confidence_N if self.by_confidence else None
+        )
+        smoothed_NK = treatment.smooth(given_NK, *self.smoothing).astype(np.float32)
+        return smoothed_NK, weights_N * sure_N, mine_N & (sure_N | self.unlabeled)
 
     def _truth(self, images: pa.Table) -> tuple[np.ndarray, np.ndarray]:
         ids_N = class_ids(images.column(schema.TRUTH), self.classes)
-        return one_hot(ids_N, len(self.classes)), ids_N >= 0
+        return one_hot(ids_N, len(self.classes)), np.asarray(ids_N >= 0, np.float32)
 
     def _weak(self, shard: int) -> tuple[np.ndarray, np.ndarray]:
         assert self.labels is not None
         table = self.labels.read(shard, ["probabilities", "label"])
         probs_NK = to_array(table.column("probabilities"))
         confidence_N = treatment.confidence(probs_NK)
-        sure_N = (confidence_N > 0) & (confidence_N >= self.threshold)
         if self.kind == "hard":
             ids_N = to_array(table.column("label"))
-            return one_hot(ids_N, len(self.classes)), sure_N & (ids_N >= 0)
-        return np.nan_to_num(probs_NK, nan=0.0), sure_N
-
-    def _treat(self, given_NK: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        weights_N = treatment.image_weights(
-            given_NK, self.class_weights, by_confidence=self.by_confidence
-        )
-        smoothed = treatment.smooth(given_NK, *self.smoothing)
-        return np.asarray(smoothed, np.float32), weights_N
+            return one_hot(ids_N, len(self.classes)), confidence_N * (ids_N >= 0)
+        return np.nan_to_num(probs_NK, nan=0.0), confidence_N
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,8 @@ def pretrain_body(tables: Tables, how: Pretraining) -> int:
 
 
 def _train(tables: Tables, stage: str, runs: list[Any]) -> None:
-    for run in {(run.how.network, run.how.weights): run for run in runs}.values():
+    starts = {(run.how.network, run.how.weights, run.how.batch_norm): run for run in runs}
+    for run in starts.values():
         check_start(run.how, run.make, tables.project.s3)
     is_light = all(_is_light(tables, run.how) for run in runs)
     if not is_light:
@@ -75,7 +76,7 @@ def hearing(stage: str, show: Show) -> Callable[[Any], None]:
 
     def hear(news: Any) -> None:
         epoch = int(news.record["epoch"])
-        if news.is_resumed:
+        if news.earlier:
             tell(f"{stage}: {news.name} goes on after epoch {epoch} of {news.epochs}")
             return
         figures = [
@@ -90,7 +91,7 @@ def hearing(stage: str, show: Show) -> Callable[[Any], None]:
 
 
 def _refuse_too_many(how: Optimization, resources: Resources) -> None:
-    least = how.workers if isinstance(how.workers, int) else how.workers[0]
+    least = how.least_workers
     for unit, each, has in (
         ("CPUs", how.cpus_per_worker, resources.cpus),
         ("GPUs", how.gpus_per_worker if how.use_gpu else 0.0, resources.gpus),

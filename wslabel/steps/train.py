@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -120,14 +120,15 @@ def _targets(tables: Tables, network: Network) -> Targets:
     )
     if how.class_weights is None:
         return targets
-    totals_K = sum(_totals(targets, tables, shard) for shard in tables.shards)
+    plain = replace(targets, smoothing=(0.0, "uniform"))
+    totals_K = sum(_totals(plain, tables, shard) for shard in tables.shards)
     weights_K = doors.room("training.labels").class_weights(totals_K, how.class_weights)
-    return Targets(**(vars(targets) | {"class_weights": tuple(map(float, weights_K))}))
+    return replace(targets, class_weights=tuple(map(float, weights_K)))
 
 
 def _totals(targets: Targets, tables: Tables, shard: int) -> np.ndarray:
-    targets_NK, _, mine_N = targets.read(tables.location, shard)
-    return np.asarray(targets_NK[mine_N].sum(axis=0))
+    targets_NK, weights_N, mine_N = targets.read(tables.location, shard)
+    return np.asarray(targets_NK[mine_N & (weights_N > 0)].sum(axis=0))
 
 
 def _labels(tables: Tables, kind: str) -> Column | None:
@@ -160,6 +161,10 @@ class ModelHome:
     """Keeps networks in the folders of a workspace; a network's file is the last to appear."""
 
     location: Location
+
+    def is_done(self, run: Any) -> bool:
+        """Tell whether a network is trained."""
+        return self.location.exists(f"{run.folder}/{NETWORK}")
 
     def store(self, run: Any) -> "Checkpoints":
         """Give the place of a run's checkpoints."""

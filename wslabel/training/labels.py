@@ -65,11 +65,11 @@ def class_weights(totals_K: np.ndarray, how: str | None) -> np.ndarray:
 
 
 def image_weights(
-    targets_NK: np.ndarray, weights_K: Sequence[float] | None, *, by_confidence: bool
+    targets_NK: np.ndarray, weights_K: Sequence[float] | None, confidence_N: np.ndarray | None
 ) -> np.ndarray:
-    """Give what each image counts: its classes' weight, times its confidence where wanted."""
+    """Give what each image counts: its classes' weight, times its confidence where given."""
     known_NK = np.nan_to_num(targets_NK, nan=0.0)
     weights_N = np.ones(len(known_NK)) if weights_K is None else known_NK @ np.array(weights_K)
-    if by_confidence:
-        weights_N = weights_N * confidence(targets_NK)
+    if confidence_N is not None:
+        weights_N = weights_N * confidence_N
     return np.asarray(weights_N, np.float32)

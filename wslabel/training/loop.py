@@ -218,32 +218,38 @@ class _Training:
     def _learn(self, epoch: int) -> Record:
         assert self._wrapped is not None
         place, objective = self._place, self._run.objective
-        start, waited, loss_sum, weight, count = time.monotonic(), 0.0, 0.0, 0.0, 0
+        start, waited, weight, count = time.monotonic(), 0.0, 0.0, 0
+        # Added up where it is: to ask a GPU for it would be to wait for each step's end.
+        loss_sum = torch.zeros(1, device=place.device)
         examples = self._run.train(epoch, place.rank, place.world_size)
         for batch, wait in _timed(examples):
-            progress = epoch + count / max(1, count + batch.count)
             self.optimizer.zero_grad(set_to_none=True)
             with self._autocast():
-                loss = objective.loss(self._wrapped, batch, place, progress)
+                loss = objective.loss(self._wrapped, batch, place, epoch)
             # A group averages gradients, and this loss is one worker's share of a sum.
             self._scaler.scale(loss * place.world_size).backward()  # type: ignore[no-untyped-call]
             self._scaler.step(self.optimizer)
             self._scaler.update()
-            loss_sum, weight = loss_sum + float(loss.detach()) * batch.total, weight + batch.total
+            loss_sum, weight = loss_sum + loss.detach() * batch.total, weight + batch.total
             count, waited = count + batch.count, waited + wait
         took = max(1e-9, time.monotonic() - start)
-        whole = total(torch.tensor([loss_sum], device=place.device), place.world_size)
-        self._refuse_nothing(weight, count)
-        mean = float(whole) / max(weight, 1e-9)
+        mean = float(total(loss_sum, place.world_size)) / max(weight, 1e-9)
+        self._refuse_nothing(weight, count, mean)
         return {"loss": mean, "images_per_s": count / took, "data_wait": waited / took}
 
-    def _refuse_nothing(self, weight: float, count: int) -> None:
+    def _refuse_nothing(self, weight: float, count: int, loss: float) -> None:
         """Refuse what would end as the random network of the start, and look trained."""
         consistency = self._run.option("consistency", None)
         if count == 0 or (weight <= 0 and not (consistency and consistency.unlabeled)):
             raise TrainingError(
                 f"{self._run.name}: there is no image to learn from; none of its splits has a "
                 "label that counts (is confidence_threshold too high?)"
+            )
+        least = self._run.option("model_confidence_threshold", 0.0)
+        if least and loss == 0.0 and self.next_epoch == 0:
+            raise TrainingError(
+                f"{self._run.name}: model_confidence_threshold: the fresh network is nowhere as "
+                f"sure as {least:g}, so it learned nothing; lower it, or start from weights"
             )
 
     def _autocast(self) -> Any:

@@ -73,10 +73,13 @@ def nt_xent(
     all_MD = torch.nn.functional.normalize(all_MD.float(), dim=1)
     losses = []
     rows = torch.arange(first, first + count, device=all_MD.device)
-    for view in range(2):
-        similarities_NM = mine_VND[view] @ all_MD.T / temperature
-        itself = (rows + view * total)[:, None]
-        similarities_NM = similarities_NM.scatter(1, itself, float("-inf"))
-        other = rows + (1 - view) * total
-        losses.append(torch.nn.functional.cross_entropy(similarities_NM, other, reduction="none"))
+    with torch.autocast(all_MD.device.type, enabled=False):  # three digits of a cosine are too few
+        for view in range(2):
+            similarities_NM = mine_VND[view] @ all_MD.T / temperature
+            itself = (rows + view * total)[:, None]
+            similarities_NM = similarities_NM.scatter(1, itself, float("-inf"))
+            other = rows + (1 - view) * total
+            losses.append(
+                torch.nn.functional.cross_entropy(similarities_NM, other, reduction="none")
+            )
     return torch.stack(losses).mean(dim=0)

@@ -33,10 +33,14 @@ def _forward(norm: Any, alone: Any, world_size: int, values: torch.Tensor) -> to
     if not norm.training:
         evaluated: torch.Tensor = alone(values)
         return evaluated
+    weight, bias = norm.weight, norm.bias
+    if not norm.affine:
+        weight, bias = torch.ones(values.shape[1], device=values.device), None
     normalized, mean_C, variance_C, count = _Normalized.apply(
-        values, norm.weight, norm.bias, norm.eps, world_size
+        values, weight, bias, norm.eps, world_size
     )
-    _remember(norm, mean_C, variance_C * count / (count - 1))
+    if norm.track_running_stats:
+        _remember(norm, mean_C, variance_C * count / (count - 1))
     # timm's normalizations carry what comes after them.
     for after in ("drop", "act"):
         normalized = getattr(norm, after, _same)(normalized)
@@ -46,7 +50,7 @@ def _forward(norm: Any, alone: Any, world_size: int, values: torch.Tensor) -> to
 class _Normalized(torch.autograd.Function):
     """Batch normalization over all workers, with torch's own kernels for the passes over images.
 
-    Only sums travel: count, sum and sum of squares forward; of the gradients, and of the gradients
+    What travels: count, mean and variance forward; the sums of the gradients, and of the gradients
     times the normalized images, backward.
     """
 
@@ -57,11 +61,12 @@ class _Normalized(torch.autograd.Function):
         unused = torch.zeros(2, width, device=values.device)
         mean_C, variance_C = torch.ops.aten.batch_norm_update_stats(values, *unused, 0.0)
         count = mean_C.new_full((1,), values.numel() / width)
-        squares_C = (variance_C + mean_C.square()) * count
-        parts = _total(torch.cat([count, mean_C * count, squares_C]), world_size)
-        count, sums_C, squares_C = torch.split(parts, [1, width, width])
-        mean_C = sums_C / count
-        variance_C = (squares_C / count - mean_C.square()).clamp(min=0)
+        parts = _gather(torch.cat([count, mean_C, variance_C]), world_size)
+        counts_W1, means_WC, variances_WC = torch.split(parts, [1, width, width], dim=1)
+        count = counts_W1.sum(0)
+        shares_W1 = counts_W1 / count
+        mean_C = (shares_W1 * means_WC).sum(0)
+        variance_C = (shares_W1 * (variances_WC + (means_WC - mean_C).square())).sum(0)
         ctx.save_for_backward(values, weight, mean_C, variance_C, count)
         ctx.eps, ctx.world_size = eps, world_size
         normalized = batch_norm(values, mean_C, variance_C, weight, bias, eps=eps)
@@ -76,7 +81,7 @@ class _Normalized(torch.autograd.Function):
             gradient, values, weight, mean_C, variance_C, mean_C, scale_C,
             False, ctx.eps, [False, True, True],  # noqa: FBT003 - torch names them not
         )  # fmt: skip
-        alongs_C, sums_C = _total(torch.cat([along_C, own_C]), ctx.world_size).chunk(2)
+        alongs_C, sums_C = _gather(torch.cat([along_C, own_C]), ctx.world_size).sum(0).chunk(2)
         # weight * scale * (gradient - mean of gradients - normalized * mean of those along it)
         steep_C = weight * scale_C
         passed = batch_norm(
@@ -84,14 +89,14 @@ class _Normalized(torch.autograd.Function):
             eps=ctx.eps,
         )  # fmt: skip
         passed.addcmul_(gradient, steep_C.view(1, -1, *[1] * (values.ndim - 2)).to(passed.dtype))
-        return passed, along_C, own_C, None, None
+        return passed, along_C, own_C if ctx.needs_input_grad[2] else None, None, None
 
 
-def _total(sums: torch.Tensor, world_size: int) -> torch.Tensor:
-    # Of a few numbers, gloo gathers all in a quarter of the time that it takes to add them up.
-    parts = sums.new_empty(world_size * len(sums))
-    torch.distributed.all_gather_into_tensor(parts, sums)
-    return parts.view(world_size, -1).sum(0)
+def _gather(own: torch.Tensor, world_size: int) -> torch.Tensor:
+    """Give what each worker has of a few numbers, [W, n]; quicker than gloo adds them up."""
+    parts = own.new_empty(world_size * len(own))
+    torch.distributed.all_gather_into_tensor(parts, own)
+    return parts.view(world_size, -1)
 
 
 def _same(values: torch.Tensor) -> torch.Tensor:
@@ -101,6 +106,8 @@ def _same(values: torch.Tensor) -> torch.Tensor:
 @torch.no_grad()
 def _remember(norm: Any, mean_C: torch.Tensor, variance_C: torch.Tensor) -> None:
     norm.num_batches_tracked += 1
-    momentum = norm.momentum or 1.0 / float(norm.num_batches_tracked)
+    momentum = norm.momentum
+    if momentum is None:
+        momentum = 1.0 / float(norm.num_batches_tracked)
     norm.running_mean.lerp_(mean_C, momentum)
     norm.running_var.lerp_(variance_C, momentum)

@@ -26,9 +26,9 @@ class Objective(Protocol):
     """What a step of training is to make small."""
 
     def loss(
-        self, network: torch.nn.Module, batch: Batch, place: Place, progress: float
+        self, network: torch.nn.Module, batch: Batch, place: Place, epoch: int
     ) -> torch.Tensor:
-        """Give this worker's share of the loss of a batch; `progress` is in epochs."""
+        """Give this worker's share of the loss of a batch; epochs count from 0."""
         ...
 
     def answers(
@@ -55,15 +55,19 @@ class Supervised:
     mix: Mix | None = None
 
     def loss(
-        self, network: torch.nn.Module, batch: Batch, place: Place, progress: float
+        self, network: torch.nn.Module, batch: Batch, place: Place, epoch: int
     ) -> torch.Tensor:
         """Give the weighted loss of the labels, and how far two views differ."""
         targets_NK = to_device(batch.targets_NK, place)
         weights_N = to_device(batch.weights_N, place)
         if batch.other is not None:
-            return self._of_views(network, batch, place, progress)
+            return self._of_views(network, batch, place, epoch)
         inputs = to_device(batch.inputs, place)
-        if self.mix is not None:
+        if self.mix is not None and self.how.loss == "cross_entropy":
+            # It is linear in the label: so each part counts what the image that it is of counts.
+            inputs, targets_NK = self.mix(inputs, targets_NK * weights_N[:, None])
+            weights_N = torch.ones_like(weights_N)
+        elif self.mix is not None:
             inputs, targets_NK = self.mix(inputs, targets_NK)
         logits_NK = network(inputs)
         return self._weighted(logits_NK, targets_NK, weights_N) / max(batch.total, 1e-9)
@@ -82,7 +86,7 @@ class Supervised:
         return losses.cross_entropy(logits_NK, targets_NK)
 
     def _of_views(
-        self, network: torch.nn.Module, batch: Batch, place: Place, progress: float
+        self, network: torch.nn.Module, batch: Batch, place: Place, epoch: int
     ) -> torch.Tensor:
         assert self.how.consistency is not None
         assert batch.other is not None
@@ -99,7 +103,7 @@ class Supervised:
         differ = losses.kl_consistency if how.kind == "kl" else losses.mse_consistency
         counted_N = torch.ones_like(weights_N) if how.unlabeled else (weights_N > 0).float()
         apart = (differ(first_NK, second_NK) * counted_N).sum() / batch.count
-        reached = losses.ramp_up(progress / how.ramp_up_epochs) if how.ramp_up_epochs else 1.0
+        reached = losses.ramp_up(epoch / how.ramp_up_epochs) if how.ramp_up_epochs else 1.0
         return supervised / 2 + how.weight * reached * apart
 
     def answers(
@@ -131,7 +135,7 @@ class Rotation:
     """Tell by how many quarters an image was turned (Gidaris et al. 2018)."""
 
     def loss(
-        self, network: torch.nn.Module, batch: Batch, place: Place, progress: float
+        self, network: torch.nn.Module, batch: Batch, place: Place, epoch: int
     ) -> torch.Tensor:
         """Give the mean loss over all four turns of each image."""
         losses_N, _ = self.answers(network, batch, place)
@@ -161,7 +165,7 @@ class SimClr:
     temperature: float
 
     def loss(
-        self, network: torch.nn.Module, batch: Batch, place: Place, progress: float
+        self, network: torch.nn.Module, batch: Batch, place: Place, epoch: int
     ) -> torch.Tensor:
         """Compare this worker's views with those of all workers."""
         each, _ = self.answers(network, batch, place)

@@ -17,7 +17,7 @@ import torch
 
 from wslabel.errors import TrainingError
 from wslabel.settings import Optimization
-from wslabel.training.group import Place
+from wslabel.training.group import Place, total
 from wslabel.training.loop import Fitted, Record, Run, Store, fit
 
 POLL_EVERY_S = 0.3
@@ -25,6 +25,10 @@ POLL_EVERY_S = 0.3
 
 class Home(Protocol):
     """Where networks and their checkpoints are kept."""
+
+    def is_done(self, run: Run) -> bool:
+        """Tell whether a network is trained."""
+        ...
 
     def store(self, run: Run) -> Store:
         """Give the place of a run's checkpoints."""
@@ -41,12 +45,12 @@ class Home(Protocol):
 
 @dataclass(frozen=True)
 class News:
-    """What a worker says while it trains: an epoch's record, or that it goes on from one."""
+    """What a worker says while it trains: an epoch's record, or that it goes on after some."""
 
     name: str
     epochs: int
     record: Record
-    is_resumed: bool = False
+    earlier: tuple[Record, ...] = ()
 
 
 Hear = Callable[[News], None]
@@ -130,6 +134,7 @@ class _listening:  # noqa: N801 - a context manager
     def __init__(self, board: Any, hear: Hear) -> None:
         self._board, self._hear = board, hear
         self._over = threading.Event()
+        self._error: TrainingError | None = None
         self._thread = threading.Thread(target=self._listen, daemon=True)
 
     def __enter__(self) -> None:
@@ -138,11 +143,16 @@ class _listening:  # noqa: N801 - a context manager
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+        if self._error is not None:
+            raise self._error
         self._pass_on()
 
     def _listen(self) -> None:
-        while not self._over.wait(POLL_EVERY_S):
-            self._pass_on()
+        try:
+            while not self._over.wait(POLL_EVERY_S):
+                self._pass_on()
+        except TrainingError as error:  # of who hears; told when workers are done
+            self._error = error
 
     def _pass_on(self) -> None:
         for news in ray.get(self._board.take.remote()):
@@ -189,19 +199,22 @@ def train_all_here(runs: Sequence[Run], home: Home, hear: Hear) -> None:
         torch.set_num_threads(threads)
 
 
-def alone() -> Place:
+def alone(how: Optimization) -> Place:
     """Give the place of a worker that trains by itself in this process."""
-    is_cuda = torch.cuda.is_available()
-    return Place(device=torch.device("cuda" if is_cuda else "cpu"))
+    return Place(device=torch.device("cuda" if how.use_gpu else "cpu"))
 
 
 def train_here(run: Run, home: Home, place: Place, hear: Hear) -> None:
-    """Train a network in this process, as a member of a group or alone."""
+    """Train a network in this process, as a member of a group or alone, unless it is trained."""
+    # One worker looks for all: they must not disagree on what they train together.
+    done = torch.tensor([float(place.rank == 0 and home.is_done(run))], device=place.device)
+    if float(total(done, place.world_size)):
+        return
     store = home.store(run)
     found = store.latest()
     if found is not None:
-        epoch = float(found["next_epoch"])
-        hear(News(run.name, run.how.epochs, {"epoch": epoch}, is_resumed=True))
+        earlier = tuple(found["history"])
+        hear(News(run.name, run.how.epochs, earlier[-1], earlier))
 
     def tell(record: Record) -> None:
         if place.rank == 0:
