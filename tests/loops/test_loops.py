@@ -26,7 +26,7 @@ from wslabel.steps.examples import Part
 from wslabel.steps.folds import by_truth, deal_folds
 from wslabel.steps.tables import Tables
 from wslabel.steps.train import training_run
-from wslabel.training.trainer import News
+from wslabel.training.board import News
 
 
 @given(
@@ -273,10 +273,10 @@ def test_trials_are_drawn_and_stopped_early(learnable: Learnable, method: str) -
 def test_trials_of_two_workers_never_wait_for_each_other(learnable: Learnable) -> None:
     """On two CPUs one such trial runs at a time, and its workers get both."""
     search = {"training.label_smoothing": {"grid": [0.0, 0.2]}}
-    fixed = {"training.labels": "soft", "training.workers": 2, "training.epochs": 2}
+    fixed = {"training.labels": "soft", "training.workers": 2, "training.epochs": 1}
     path = write_sweep(learnable, "two", search=search, fixed=fixed)
     trials = sweep(path).report["trials"]
-    assert [trial["epochs"] for trial in trials] == [2, 2]
+    assert [trial["epochs"] for trial in trials] == [1, 1]
 
 
 def a_training(**more: Any) -> Training:

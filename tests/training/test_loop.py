@@ -12,8 +12,9 @@ from tests.training.toys import Arrays, a_run, a_training, blobs, linear, pictur
 from wslabel.errors import TrainingError
 from wslabel.settings import Preprocess
 from wslabel.training.batch import Batch
+from wslabel.training.board import Record
 from wslabel.training.group import Place
-from wslabel.training.loop import Record, Run, fit
+from wslabel.training.loop import Run, fit
 from wslabel.training.losses import cross_entropy
 from wslabel.training.mixing import Mixing
 from wslabel.training.networks import Cnn, MakeOnImages

@@ -16,6 +16,7 @@ import torch
 from wslabel.errors import TrainingError
 from wslabel.settings import Optimization
 from wslabel.training.batch import Batch, Examples
+from wslabel.training.board import Record
 from wslabel.training.group import Place, total
 from wslabel.training.networks import body_parameters, head
 from wslabel.training.normalization import freeze, synced
@@ -23,9 +24,6 @@ from wslabel.training.objectives import Objective
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 PLATEAU_EPOCHS = 3
-
-Record = dict[str, float]
-"""What one epoch was like: losses, metrics, rates."""
 
 State = dict[str, Any]
 """All that going on needs."""

@@ -6,7 +6,6 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import ray
@@ -14,11 +13,13 @@ import ray.train
 import ray.train.torch
 import safetensors.torch
 import torch
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from wslabel.errors import TrainingError
 from wslabel.settings import Optimization
+from wslabel.training.board import Board, News, Record
 from wslabel.training.group import Place, total
-from wslabel.training.loop import Fitted, Record, Run, Store, fit
+from wslabel.training.loop import Fitted, Run, Store, fit
 
 POLL_EVERY_S = 0.3
 
@@ -43,42 +44,7 @@ class Home(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class News:
-    """What a worker says while it trains: an epoch's record, or that it goes on after some."""
-
-    name: str
-    epochs: int
-    record: Record
-    earlier: tuple[Record, ...] = ()
-
-
 Hear = Callable[[News], None]
-
-
-class _Board:
-    """Where the first worker of a group leaves its news, and the driver takes them."""
-
-    def __init__(self) -> None:
-        self._news: list[News] = []
-        self._failure: TrainingError | None = None
-
-    def post(self, news: News) -> None:
-        """Leave some news."""
-        self._news.append(news)
-
-    def fail(self, error: TrainingError) -> None:
-        """Leave why nothing can be learned, which trying again does not change."""
-        self._failure = error
-
-    def failure(self) -> TrainingError | None:
-        """Tell why nothing can be learned, if so it is."""
-        return self._failure
-
-    def take(self) -> list[News]:
-        """Take what was left since the last time."""
-        taken, self._news = self._news, []
-        return taken
 
 
 def train(runs: Sequence[Run], home: Home, hear: Hear) -> None:
@@ -97,7 +63,9 @@ def train(runs: Sequence[Run], home: Home, hear: Hear) -> None:
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
     for name in ("ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    board = ray.remote(num_cpus=0)(_Board).remote()
+    # Where the driver is, whose end is the end of the run anyway.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    board = ray.remote(num_cpus=0, scheduling_strategy=here)(Board).remote()
     with tempfile.TemporaryDirectory(prefix="wslabel-train-") as folder:
         trainer = ray.train.torch.TorchTrainer(
             _work,
