@@ -1,9 +1,12 @@
 """Comparison, self-training and sweeps: what they compute, what they share, what they refuse."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import yaml
 from hypothesis import given
@@ -182,6 +185,27 @@ def test_rounds_correct_labels_and_end_when_validation_gets_no_better(
     assert again_.made == 0
     assert again_.report["rounds"] == rounds
     assert "test accuracy" in Path(outcome.report["page"]).read_text()
+
+
+def test_without_any_truth_nothing_is_called_right_or_wrong(
+    learnable: Learnable, tmp_path: Path
+) -> None:
+    shutil.copytree(learnable.folder / "ws", tmp_path / "ws", ignore=lambda *_: ["models"])
+    for path in (tmp_path / "ws" / "images").glob("*.parquet"):
+        images = pa.parquet.read_table(path)
+        index = images.schema.get_field_index("truth")
+        nothing = pa.nulls(len(images), pa.string())
+        pa.parquet.write_table(images.set_column(index, "truth", nothing), path)
+    training = LINEAR | {"labels": ["soft", "hard"], "validate_on": "weak"}
+    more = {"self_training": {"folds": 2, "rounds": 1, "threshold": 0.55}, "comparison": {}}
+    project = learnable.load(
+        name="truthless", workspace=str(tmp_path / "ws"), training=training, **more
+    )
+    with pytest.raises(ConfigError, match="no image of the test split has one of the classes as"):
+        compare(project)
+    report = self_train(project).report
+    assert [one["test"]["accuracy"] for one in report["rounds"]] == [None, None]
+    assert "test accuracy of round" in Path(report["page"]).read_text()
 
 
 def corrected(project: Any, how: dict[str, Any]) -> None:

@@ -19,6 +19,8 @@ from wslabel.settings import Comparison, Project, Training
 from wslabel.steps.evaluate import Answers, judge
 from wslabel.steps.examples import Part
 from wslabel.steps.folds import by_truth
+from wslabel.steps.group import read_images
+from wslabel.steps.label import class_ids
 from wslabel.steps.learn import predict_networks, train_networks
 from wslabel.steps.pool import Key, pooled_answers
 from wslabel.steps.tables import Network, Tables
@@ -41,8 +43,9 @@ def compare(project: Project) -> Outcome:
     name = f"reports/comparison-{_identity(tables)}"
     made = 0
     if not tables.location.exists(f"{name}.json"):
-        made, networks = _train(tables)
         split = "test" if how.folds is None else None
+        _refuse_without_truth(tables, split)
+        made, networks = _train(tables)
         answers = pooled_answers(tables, networks, split)
         reference = how.reference or training.names[0]
         found = comparison(answers, reference, len(project.classes))
@@ -119,6 +122,19 @@ def _identity(tables: Tables) -> str:
     project = tables.project
     loops = [project.comparison, project.self_training]
     return fingerprint(folders, loops, project.classes, tables.shards)
+
+
+def _refuse_without_truth(tables: Tables, split: str | None) -> None:
+    images = read_images(tables.location, tables.shards, ["split", schema.TRUTH])
+    known_N = class_ids(images.column(schema.TRUTH), tuple(tables.project.classes)) >= 0
+    if split is not None:
+        known_N &= images.column("split").to_numpy() == split
+    if not known_N.any():
+        where = "" if split is None else f" of the {split} split"
+        raise ConfigError(
+            f"comparison: no image{where} has one of the classes as its truth, so there is nothing "
+            "to judge networks by; name a truth in images"
+        )
 
 
 def _train(tables: Tables) -> tuple[int, dict[Key, list[Network]]]:

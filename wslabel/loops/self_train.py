@@ -188,6 +188,8 @@ class _Rounds:
         judged = judge(found, len(self._tables.project.classes))
         validation = {k: v for k, v in card["metrics"].items() if k.startswith("validation_")}
         test = {key: judged[key] for key in ("accuracy", "macro_f1", "roc_auc", "num_images")}
+        if not test["num_images"]:  # of no images a ratio is 0, which would look like a finding
+            test |= {"accuracy": None, "macro_f1": None}
         return {
             "round": number,
             "network": network.file,
@@ -240,11 +242,13 @@ def _page(tables: Tables, found: dict[str, Any]) -> Page:
     accuracies = [row["test accuracy"] for row in rows]
     changed = [float(row["labels changed"] or 0) for row in rows]
     charts = [
-        Chart("Accuracy", lines({"test accuracy": accuracies}, "accuracy by round"), "By round."),
         Chart(
             "Changed labels", lines({"changed": changed}, "changed labels by round"), "By round."
         ),
     ]
+    if None not in accuracies:
+        drawn = lines({"test accuracy": accuracies}, "accuracy by round")
+        charts.insert(0, Chart("Accuracy", drawn, "By round."))
     how = tables.project.self_training
     assert how is not None
     note = (
@@ -254,8 +258,8 @@ def _page(tables: Tables, found: dict[str, Any]) -> Page:
     )
     section = Section("Rounds", note, [Grid(list(rows[0]), cells)], charts)
     title = f"{' or '.join(tables.project.classes)}: self-training"
-    best = found["rounds"][found["best"]]["test"]["accuracy"]
-    facts = [(f"{best:.4f}", f"test accuracy of round {found['best']}, the best by validation")]
+    best = cells[found["best"]][list(rows[0]).index("test accuracy")]
+    facts = [(str(best), f"test accuracy of round {found['best']}, the best by validation")]
     return Page(title, f"Workspace {tables.location.root}", facts, [section])
 
 

@@ -283,6 +283,8 @@ def _plain(value: Any) -> Any:
 
 def _test_note(found: Mapping[str, Any]) -> str:
     test = found["test"]
+    if not test["num_images"]:
+        return "no image of the test split has a truth: validation alone has judged the best"
     area = "-" if test["roc_auc"] is None else f"{test['roc_auc']:.4f}"
     return f"the best on the test split: accuracy {test['accuracy']:.4f}, ROC-AUC {area}"
 
@@ -313,7 +315,9 @@ def _page(project: Project, settings: Sweep, found: Mapping[str, Any]) -> Page:
         charts.append(Chart(key, dots(by_value, key), f"{name} by value."))
     note = f"{len(rows)} trials, sorted by {name}; test truth judges the best alone."
     section = Section("Trials", note, [Grid(list(rows[0]), cells)], charts)
-    facts = [(f"{found['test']['accuracy']:.4f}", "test accuracy of the best")]
+    test = found["test"]
+    accuracy = f"{test['accuracy']:.4f}" if test["num_images"] else "-"
+    facts = [(accuracy, "test accuracy of the best")]
     title = f"{' or '.join(project.classes)}: sweep"
     return Page(title, f"Workspace {project.workspace}", facts, [section])
 
