@@ -130,17 +130,23 @@ def scramble(workspace: Path) -> None:
         pa.parquet.write_table(table.set_column(index, "truth", pa.array(truth)), path)
 
 
-def test_two_workers_make_the_network_of_one(learnable: Learnable) -> None:
+def test_two_workers_make_the_network_of_one_and_say_once_what_none_can_learn(
+    learnable: Learnable,
+) -> None:
     how = LINEAR | {"labels": "soft", "validate_on": "weak", "seed": 5}
     alone = learnable.load(name="alone", training=how)
     pipeline.train(alone)
     one = kept(alone, "soft")
     folder = learnable.folder / "ws" / Tables(alone).networks["soft"].folder
     shutil.move(folder, learnable.folder / "alone")
-    together = learnable.load(name="together", training=how | {"workers": [1, 2]})
-    assert pipeline.train(together).made == 1
+    nothing = {"variants": {"none": {"labels": "soft", "confidence_threshold": 1.0}}}
+    together = learnable.load(name="together", training=how | nothing | {"workers": [1, 2]})
+    with pytest.raises(TrainingError, match=r"^none: there is no image to learn from; none of its"):
+        pipeline.train(together)
     two = kept(together, "soft")
     assert all(np.allclose(two[name], one[name], atol=1e-5) for name in one)
+    tables = Tables(together)
+    assert not tables.location.exists(tables.networks["none"].file)
 
 
 def test_classes_are_weighed_by_the_labels_that_count(learnable: Learnable) -> None:
@@ -164,15 +170,6 @@ def test_what_is_trained_is_not_trained_again_by_a_group_that_started_anew(
     train_all_here(runs[:1], home, lambda news: None)
     train_all_here(runs, home, told.append)
     assert {news.name for news in told} == {"hard"}
-
-
-def test_nothing_to_learn_is_told_once_by_workers(learnable: Learnable) -> None:
-    how = LINEAR | {"labels": "soft", "confidence_threshold": 1.0, "seed": 21, "workers": 2}
-    project = learnable.load(name="nothing", training=how)
-    with pytest.raises(TrainingError, match=r"^soft: there is no image to learn from; none"):
-        pipeline.train(project)
-    tables = Tables(project)
-    assert not tables.location.exists(tables.networks["soft"].file)
 
 
 def test_more_workers_than_the_cluster_holds_are_refused(learnable: Learnable) -> None:
