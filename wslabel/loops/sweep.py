@@ -61,7 +61,9 @@ def sweep(path: str | Path) -> Outcome:
             location.create(f"{name}.json", json.dumps(found, sort_keys=True, indent=1).encode())
     best = file.parent / f"{Path(path).stem}-best.yaml"
     _write_best(best, Path(path), changed(file, raw, found["best"]))
-    report = found | {"page": location.uri(f"{name}.html"), "table": _table(settings, found)}
+    report = found | {"table": _table(settings, found)}
+    if location.exists(f"{name}.html"):
+        report["page"] = location.uri(f"{name}.html")
     report["notes"] = [_test_note(found), f"the best as a project: wslabel run {best}"]
     report["notes"] += _doubts(settings, project, found)
     seconds = time.monotonic() - start
@@ -190,12 +192,7 @@ class _Scores:
             self.tell(record)
 
     def tell(self, record: Mapping[str, float]) -> None:
-        value = record.get(f"validation_{self._metric}")
-        if value is None:
-            raise TrainingError(
-                f"metric: {self._metric} is not defined where the validation split shows a single "
-                "class; choose loss or accuracy"
-            )
+        value = record[f"validation_{self._metric}"]
         score = -value if self._metric == "loss" else value
         self._best = score if self._best is None else max(self._best, score)
         own = {"score": self._best, "epoch": int(record["epoch"]), "network": self._folder}

@@ -230,8 +230,8 @@ class _Training:
             self._scaler.update()
             loss_sum, weight = loss_sum + loss.detach() * batch.total, weight + batch.total
             count, waited = count + batch.count, waited + wait
-        took = max(1e-9, time.monotonic() - start)
         mean = float(total(loss_sum, place.world_size)) / max(weight, 1e-9)
+        took = max(1e-9, time.monotonic() - start)  # now that a GPU has done all steps
         self._refuse_nothing(weight, count, mean)
         return {"loss": mean, "images_per_s": count / took, "data_wait": waited / took}
 

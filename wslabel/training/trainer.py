@@ -102,7 +102,6 @@ class _listening:  # noqa: N801 - a context manager
     def __init__(self, board: Any, hear: Hear) -> None:
         self._board, self._hear = board, hear
         self._over = threading.Event()
-        self._error: TrainingError | None = None
         self._thread = threading.Thread(target=self._listen, daemon=True)
 
     def __enter__(self) -> None:
@@ -111,16 +110,11 @@ class _listening:  # noqa: N801 - a context manager
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
-        if self._error is not None:
-            raise self._error
         self._pass_on()
 
     def _listen(self) -> None:
-        try:
-            while not self._over.wait(POLL_EVERY_S):
-                self._pass_on()
-        except TrainingError as error:  # of who hears; told when workers are done
-            self._error = error
+        while not self._over.wait(POLL_EVERY_S):
+            self._pass_on()
 
     def _pass_on(self) -> None:
         for news in ray.get(self._board.take.remote()):
