@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -379,7 +380,8 @@ def test_mlflow_and_wandb_are_told(
 
     wandb.finish()
     assert list(tmp_path.glob("wandb/offline-run-*-soft-abc"))
-    monkeypatch.setitem(records.EXTRA, "no_such_library", "x")
-    with pytest.raises(ConfigError, match=r"training.loggers: .* is not installed"):
-        records.library("no_such_library")
-    assert load(learnable.write(name="told", training=LINEAR | {"loggers": ["mlflow"]}))
+    file = learnable.write(name="told", training=LINEAR | {"loggers": ["mlflow"]})
+    assert load(file)
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with pytest.raises(ConfigError, match=r"training\.loggers: mlflow is not installed; pip"):
+        load(file)

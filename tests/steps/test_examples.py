@@ -196,7 +196,7 @@ def test_batches_are_the_same_however_many_workers_share_them(
         inputs = np.concatenate([m.inputs[m.weights_N > 0] for m in mine])
         assert np.array_equal(inputs, batch.inputs)
         assert {m.total for m in mine} == {batch.total}
-        sizes = tuple(len(m.inputs) for m in mine)
+        sizes = tuple(int((m.weights_N > 0).sum()) for m in mine)
         assert {m.sizes for m in mine} == {sizes}
     assert all(len(part) == len(whole) for part in parts)
 
@@ -207,8 +207,10 @@ def test_more_workers_than_images_look_at_one_that_counts_nothing(tmp_path: Path
         np.arange(len(rows.split)) == np.flatnonzero((rows.split == "train") & rows.has_input)[0]
     )
     made = examples(write(tmp_path, rows), "soft")
-    weights = [batches_of(made, 0, rank, 3)[0].weights_N.tolist() for rank in range(3)]
+    batches = [batches_of(made, 0, rank, 3)[0] for rank in range(3)]
+    weights = [batch.weights_N.tolist() for batch in batches]
     assert sorted(weights) == [[0.0], [0.0], [1.0]]
+    assert {batch.sizes for batch in batches} == {tuple(int(w[0]) for w in weights)}
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -60,8 +60,8 @@ def masked(size: int) -> Arrays:
     return replace(examples, weights=np.linspace(-1, 2, size).clip(0).astype(np.float32))
 
 
-def views(size: int) -> Arrays:
-    examples = pictures(size, 8)
+def views(size: int, batch_size: int = 8) -> Arrays:
+    examples = pictures(size, batch_size)
     noise = np.random.default_rng(1).integers(0, 60, examples.inputs.shape)
     return replace(examples, other=(examples.inputs // 2 + noise).astype(np.uint8))
 
@@ -82,6 +82,7 @@ def runs() -> dict[str, Run]:
         "an empty part": a_run(train=blobs(1, 16)),
         "synced": a_run(train=pictures(20, 8), how=CNN, **on_images()),
         "synced, unequal and masked": a_run(train=masked(21), how=CNN, **on_images()),
+        "synced, empty parts": a_run(train=pictures(15, 2), how=CNN, **on_images()),
         "bfloat16": a_run(
             train=pictures(20, 8), how=CNN | {"precision": "bfloat16"}, **on_images()
         ),
@@ -91,6 +92,7 @@ def runs() -> dict[str, Run]:
         ),
         "frozen body": a_run(train=pictures(20, 8), how=CNN | frozen, **on_images()),
         "consistency": a_run(train=views(21), how=CNN | consistency, **on_images()),
+        "consistency, empty parts": a_run(train=views(15, 2), how=CNN | consistency, **on_images()),
         "chosen": a_run(
             train=pictures(20, 8),
             how=CNN | {"validate_on": "weak", "select_by": "roc_auc"},
@@ -98,6 +100,7 @@ def runs() -> dict[str, Run]:
         ),
         "rotation": alone(Rotation(), MakeOnImages(four, HOW)),
         "simclr": alone(SimClr(0.5), projecting),
+        "simclr, empty parts": replace(alone(SimClr(0.5), projecting), train=views(15, 2)),
     }
 
 

@@ -33,7 +33,7 @@ class Arrays:
             mine = weights[rows] * (len(parts[rank]) > 0)
             total = sum(float(weights[part].sum()) for part in parts)
             other = None if self.other is None else self.other[rows]
-            sizes = tuple(max(1, len(part)) for part in parts)
+            sizes = tuple(len(part) for part in parts)
             yield Batch(self.inputs[rows], self.targets[rows], mine, total, sizes, other)
 
 

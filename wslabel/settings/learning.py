@@ -1,5 +1,6 @@
 """How votes become labels, and how networks learn from them."""
 
+import importlib.util
 import math
 from collections.abc import Mapping
 from typing import Any, Literal, Self
@@ -205,6 +206,14 @@ class Training(Optimization):
     freeze_epochs: int = Field(0, ge=0)
     body_learning_rate: float = Field(1.0, ge=0.0)
     loggers: list[Literal["mlflow", "wandb"]] = []
+
+    @field_validator("loggers")
+    @classmethod
+    def _are_installed(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if importlib.util.find_spec(name) is None:
+                raise refuse(f"{name} is not installed; pip install 'wslabel[{name}]'")
+        return value
 
     @field_validator("labels", mode="before")
     @classmethod

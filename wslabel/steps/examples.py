@@ -309,7 +309,7 @@ class _Window:
         views = [self._augmented(inputs, rows, changes) for changes in self._changes] or [inputs]
         # In the order of the whole batch, so that rounding does not depend on the workers either.
         total = float(self._weights_N[np.concatenate(parts)].sum(dtype=np.float64))
-        sizes = tuple(max(1, len(part)) for part in parts)
+        sizes = tuple(len(part) for part in parts)
         other = views[1] if len(views) > 1 else None
         return Batch(views[0], self._targets_NK[rows], weights_N, total, sizes, other)
 

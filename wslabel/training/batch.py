@@ -16,7 +16,7 @@ class Batch:
         targets_NK: their labels as probabilities; zeros where there is none.
         weights_N: what each counts; 0 where there is no label.
         total: sum of the weights in the whole batch.
-        sizes: number of images of each worker.
+        sizes: number of images of each worker; one that has none looks at an image of weight 0.
         other: [n, ...] another view of its images, where two are wanted.
     """
 

@@ -19,7 +19,7 @@ from wslabel.training.batch import Batch, Examples
 from wslabel.training.board import Record
 from wslabel.training.group import Place, total
 from wslabel.training.networks import body_parameters, head
-from wslabel.training.normalization import freeze, synced
+from wslabel.training.normalization import attend, freeze, synced
 from wslabel.training.objectives import Objective
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -222,6 +222,8 @@ class _Training:
         examples = self._run.train(epoch, place.rank, place.world_size)
         for batch, wait in _timed(examples):
             self.optimizer.zero_grad(set_to_none=True)
+            if place.world_size > 1:
+                attend(self.network, is_present=batch.sizes[place.rank] > 0)
             with self._autocast():
                 loss = objective.loss(self._wrapped, batch, place, epoch)
             # A group averages gradients, and this loss is one worker's share of a sum.

@@ -21,6 +21,13 @@ def synced(module: torch.nn.Module, place: Place) -> torch.nn.Module:
     return module
 
 
+def attend(module: torch.nn.Module, *, is_present: bool) -> None:
+    """Say whether what this worker sees counts in the statistics of the whole batch."""
+    for norm in module.modules():
+        if isinstance(norm, _BatchNorm):
+            norm.is_present = is_present  # type: ignore[assignment]
+
+
 def freeze(module: torch.nn.Module) -> None:
     """Keep batch normalizations at their running statistics, for as long as `train` says so."""
     for norm in module.modules():
@@ -37,7 +44,7 @@ def _forward(norm: Any, alone: Any, world_size: int, values: torch.Tensor) -> to
     if not norm.affine:
         weight, bias = torch.ones(values.shape[1], device=values.device), None
     normalized, mean_C, variance_C, count = _Normalized.apply(
-        values, weight, bias, norm.eps, world_size
+        values, weight, bias, norm.eps, world_size, getattr(norm, "is_present", True)
     )
     if norm.track_running_stats:
         _remember(norm, mean_C, variance_C * count / (count - 1))
@@ -55,21 +62,20 @@ class _Normalized(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, values: Any, weight: Any, bias: Any, eps: float, world_size: int) -> Any:
-        width = values.shape[1]
+    def forward(ctx: Any, values: Any, weight: Any, bias: Any, *how: Any) -> Any:
+        (ctx.eps, ctx.world_size, ctx.is_present), width = how, values.shape[1]
         # Statistics come in the type of those they update, and half precision would lose them.
         unused = torch.zeros(2, width, device=values.device)
         mean_C, variance_C = torch.ops.aten.batch_norm_update_stats(values, *unused, 0.0)
-        count = mean_C.new_full((1,), values.numel() / width)
-        parts = _gather(torch.cat([count, mean_C, variance_C]), world_size)
+        count = mean_C.new_full((1,), ctx.is_present * values.numel() / width)
+        parts = _gather(torch.cat([count, mean_C, variance_C]), ctx.world_size)
         counts_W1, means_WC, variances_WC = torch.split(parts, [1, width, width], dim=1)
         count = counts_W1.sum(0)
         shares_W1 = counts_W1 / count
         mean_C = (shares_W1 * means_WC).sum(0)
         variance_C = (shares_W1 * (variances_WC + (means_WC - mean_C).square())).sum(0)
         ctx.save_for_backward(values, weight, mean_C, variance_C, count)
-        ctx.eps, ctx.world_size = eps, world_size
-        normalized = batch_norm(values, mean_C, variance_C, weight, bias, eps=eps)
+        normalized = batch_norm(values, mean_C, variance_C, weight, bias, eps=ctx.eps)
         ctx.mark_non_differentiable(mean_C, variance_C, count)
         return normalized, mean_C, variance_C, count
 
@@ -89,7 +95,8 @@ class _Normalized(torch.autograd.Function):
             eps=ctx.eps,
         )  # fmt: skip
         passed.addcmul_(gradient, steep_C.view(1, -1, *[1] * (values.ndim - 2)).to(passed.dtype))
-        return passed, along_C, own_C if ctx.needs_input_grad[2] else None, None, None
+        passed *= ctx.is_present  # the statistics do not hang on what does not count
+        return passed, along_C, own_C if ctx.needs_input_grad[2] else None, None, None, None
 
 
 def _gather(own: torch.Tensor, world_size: int) -> torch.Tensor:

@@ -44,7 +44,10 @@ class Objective(Protocol):
 
 def to_device(array: np.ndarray, place: Place) -> torch.Tensor:
     """Move an array to where a worker computes."""
-    return torch.from_numpy(np.ascontiguousarray(array)).to(place.device, non_blocking=True)
+    host = torch.from_numpy(np.ascontiguousarray(array))
+    if place.device.type == "cuda":
+        host = host.pin_memory()  # or the copy would wait until the GPU has done all steps so far
+    return host.to(place.device, non_blocking=True)
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,8 @@ class Supervised:
             return supervised
         differ = losses.kl_consistency if how.kind == "kl" else losses.mse_consistency
         counted_N = torch.ones_like(weights_N) if how.unlabeled else (weights_N > 0).float()
-        apart = (differ(first_NK, second_NK) * counted_N).sum() / batch.count
+        apart_N = differ(first_NK, second_NK) * counted_N
+        apart = apart_N[: batch.sizes[place.rank]].sum() / batch.count
         reached = losses.ramp_up(epoch / how.ramp_up_epochs) if how.ramp_up_epochs else 1.0
         return supervised / 2 + how.weight * reached * apart
 
@@ -179,9 +183,10 @@ class SimClr:
         both = to_device(np.concatenate([batch.inputs, batch.other]), place)
         mine_VND = torch.stack(network(both).chunk(2))
         sizes = list(batch.sizes)
-        views = [gather(view_ND, place, sizes) for view_ND in mine_VND]
+        counted_VnD = mine_VND[:, : sizes[place.rank]]
+        views = [gather(view_nD, place, sizes) for view_nD in counted_VnD]
         first = sum(sizes[: place.rank])
-        each = losses.nt_xent(mine_VND, torch.cat(views), first, self.temperature)
+        each = losses.nt_xent(counted_VnD, torch.cat(views), first, self.temperature)
         return each, mine_VND[0]
 
     def metrics(self, answers_NK: np.ndarray, targets_NK: np.ndarray) -> dict[str, float]:

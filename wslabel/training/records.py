@@ -10,10 +10,6 @@ from typing import Any, BinaryIO
 import tensorboardX
 import torch
 
-from wslabel.errors import ConfigError
-
-EXTRA = {"mlflow": "wslabel[mlflow]", "wandb": "wslabel[wandb]"}
-
 
 def pack(state: Mapping[str, Any], sink: BinaryIO) -> None:
     """Write a checkpoint: tensors, numbers and lists."""
@@ -37,35 +33,21 @@ def tensorboard_events(record: Mapping[str, float]) -> bytes:
         return file.read_bytes()
 
 
-def library(name: str) -> Any:
-    """Import an optional library.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        raise ConfigError(
-            f"training.loggers: {name} is not installed; pip install {EXTRA[name]}"
-        ) from None
-
-
 def tell(
     logger: str, name: str, folder: str, card: Mapping[str, Any], record: Mapping[str, float]
 ) -> None:
     """Tell a logger of one epoch; the run is found again by the folder of its network."""
     identity = folder.rpartition("/")[2]
     step = int(record["epoch"])
+    library: Any = importlib.import_module(logger)  # an extra, seconds to import
     if logger == "mlflow":
-        _tell_mlflow(library(logger), name, identity, record, step)
+        _tell_mlflow(library, name, identity, record, step)
         return
-    wandb = library(logger)
-    if wandb.run is None or wandb.run.id != identity:
-        wandb.finish()
+    if library.run is None or library.run.id != identity:
+        library.finish()
         project = "wslabel"
-        wandb.init(project=project, id=identity, name=name, resume="allow", config=dict(card))
-    wandb.log(dict(record), step=step)
+        library.init(project=project, id=identity, name=name, resume="allow", config=dict(card))
+    library.log(dict(record), step=step)
 
 
 def _tell_mlflow(
