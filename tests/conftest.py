@@ -19,10 +19,12 @@ from wslabel.config import load
 os.environ.setdefault("WSLABEL_QUIET", "1")
 REAL = Path(os.environ.get("WSLABEL_REAL", Path(__file__).parents[2] / "shared" / "real"))
 
+LONGEST = ("test_kill", "test_pipeline", "test_real", "test_loops", "test_training", "test_cluster")
+"""Files that come first, so that two workers end together."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # The longest first, so that two workers end together.
-    items.sort(key=lambda item: item.get_closest_marker("kill") is None)
+    items.sort(key=lambda item: (*LONGEST, item.path.stem).index(item.path.stem))
     if REAL.is_dir():
         return
     skip = pytest.mark.skip(reason=f"the real photos and weights are absent: {REAL}")
@@ -144,6 +146,8 @@ def tiny_config(scenes: Path, **sections: Any) -> dict[str, Any]:
             {"name": "blue", "kind": "color", "statistic": "mean", "votes": {"blue": "sea"}},
         ],
         "label_model": {"epochs": 50},
+        # One process loads what another would too; pools are tested with the engine and the demo.
+        "engine": {"actors": 1},
     } | sections
 
 

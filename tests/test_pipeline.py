@@ -287,6 +287,24 @@ def with_clip(networks: Networks) -> dict[str, Any]:
     return {"color": None, "clip": networks.clip(precision="float32")}
 
 
+@pytest.fixture(scope="module")
+def embedded(
+    scenes: Path, networks: Networks, cluster: None, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder whose workspace has the features of all scenes; votes have names of their own."""
+    folder = tmp_path_factory.mktemp("embedded")
+    made(on_embeddings(folder, scenes, networks, []), until="featurize")
+    return folder
+
+
+def on_embeddings(
+    folder: Path, scenes: Path, networks: Networks, functions: list[dict[str, Any]]
+) -> Project:
+    features = with_clip(networks) | {"thumbnail": {"size": 32}}
+    both = tiny_config(scenes)["labeling_functions"][:2]
+    return project(folder, scenes, features=features, labeling_functions=both + functions)
+
+
 def like(photos: Path, **more: Any) -> dict[str, Any]:
     example = {"kind": "similarity", "feature": "clip", "image": str(photos / "coast/c00.jpg")}
     return {"name": "like", "class": "sea"} | example | more
@@ -337,31 +355,32 @@ def test_similarity_to_an_example_by_quantile_is_frozen_until_told(
 
 
 def test_inverted_similarity_exchanges_the_classes(
-    photos: Path, networks: Networks, tmp_path: Path
+    scenes: Path, networks: Networks, embedded: Path
 ) -> None:
     thresholds = {"present_above": 0.9, "absent_below": 0.8}
-    functions = tiny_config(photos)["labeling_functions"]
-    functions[1] = like(photos, **thresholds)
-    functions[2] = like(photos, name="unlike", invert=True, **thresholds)
-    one = project(tmp_path, photos, features=with_clip(networks), labeling_functions=functions)
-    made(one, until="vote")
+    functions = [like(scenes, **thresholds)]
+    functions.append(like(scenes, name="unlike", invert=True, **thresholds))
+    one = on_embeddings(embedded, scenes, networks, functions)
+    assert made(one, until="vote")["featurize"] == 0
     votes = votes_of(one, "like")
     assert {0, 1} <= set(votes.tolist())
     assert votes_of(one, "unlike").tolist() == np.where(votes < 0, -1, 1 - votes).tolist()
 
 
-def test_a_crop_is_an_example_of_its_own(photos: Path, networks: Networks, tmp_path: Path) -> None:
-    with Image.open(photos / "coast/c00.jpg") as whole:
+def test_a_crop_is_an_example_of_its_own(
+    scenes: Path, networks: Networks, embedded: Path, tmp_path: Path
+) -> None:
+    with Image.open(scenes / "coast/c00.jpg") as whole:
         width, height = whole.size
         box = (width // 4, 0, width // 2, height // 2)
         whole.crop(box).save(tmp_path / "part.png")
     functions = [
-        like(photos, name="whole", present_above={"quantile": 0.5}),
-        like(photos, name="cropped", crop=[0.25, 0, 0.5, 0.5], present_above={"quantile": 0.5}),
-        like(photos, name="part", present_above={"quantile": 0.5})
+        like(scenes, name="whole", present_above={"quantile": 0.5}),
+        like(scenes, name="cropped", crop=[0.25, 0, 0.5, 0.5], present_above={"quantile": 0.5}),
+        like(scenes, name="part", present_above={"quantile": 0.5})
         | {"image": str(tmp_path / "part.png")},
     ]
-    one = project(tmp_path, photos, features=with_clip(networks), labeling_functions=functions)
+    one = on_embeddings(embedded, scenes, networks, functions)
     made(one, until="vote")
     vectors = {voter.name: voter.vectors_PD[0] for voter in Tables(one).court.jury.voters}
     ids = feature(one, "clip").column("image_id").to_pylist()
@@ -409,12 +428,9 @@ def test_the_page_shows_what_was_run(photos: Path, networks: Networks, tmp_path:
     assert made(one)["report"] == 0
 
 
-def test_an_image_is_explained(scenes: Path, networks: Networks, tmp_path: Path) -> None:
-    functions = tiny_config(scenes)["labeling_functions"]
-    functions[2] = like(scenes, present_above=0.9)
-    features = with_clip(networks) | {"thumbnail": {"size": 32}}
-    one = project(tmp_path, scenes, features=features, labeling_functions=functions)
-    made(one)
+def test_an_image_is_explained(scenes: Path, networks: Networks, embedded: Path) -> None:
+    one = on_embeddings(embedded, scenes, networks, [like(scenes, present_above=0.9)])
+    made(one, until="label")
     found = pipeline.explain(one, "coast/c00.jpg")
     like_it = found["votes"]["like"]
     assert (found["truth"], like_it["vote"], like_it["above"]) == ("sea", "sea", 0.9)

@@ -13,6 +13,7 @@ from PIL import Image
 from snorkel.labeling import LFAnalysis
 from snorkel.labeling.model import LabelModel
 
+from tests.conftest import write_config
 from wslabel import pipeline
 from wslabel.columns import to_array
 from wslabel.config import load
@@ -30,7 +31,7 @@ from wslabel.training.objectives import Supervised
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
-CONFIG = Path(__file__).parents[1] / "configs" / "real-scenes.yaml"
+CONFIGS = Path(__file__).parents[1] / "configs"
 SEEDS, FOLDS = 5, 5
 
 
@@ -48,13 +49,16 @@ class Story:
     embeddings_ND: np.ndarray
 
 
+def real_project(name: str, real: Path, folder: Path) -> Project:
+    text = (CONFIGS / f"{name}.yaml").read_text().replace("../../shared/real", str(real))
+    config = yaml.safe_load(text) | {"workspace": str(folder / "ws")}
+    return load(write_config(folder / "p.yaml", config))
+
+
 @pytest.fixture(scope="module")
 def story(real: Path, cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Story:
     folder = tmp_path_factory.mktemp("real")
-    text = CONFIG.read_text().replace("../../shared/real", str(real))
-    config = yaml.safe_load(text) | {"workspace": str(folder / "ws")}
-    (folder / "p.yaml").write_text(yaml.safe_dump(config))
-    project = load(folder / "p.yaml")
+    project = real_project("real-scenes", real, folder)
     outcomes = {outcome.stage: outcome for outcome in pipeline.run(project)}
     tables = Tables(project)
     images = pa.concat_tables(tables.images.read(shard_name(s)) for s in tables.shards)
@@ -72,6 +76,12 @@ def story(real: Path, cluster: None, tmp_path_factory: pytest.TempPathFactory) -
         labels,
         to_array(embeddings.column("embedding")).astype(np.float32),
     )
+
+
+def test_the_project_of_three_classes_is_whole(real: Path, tmp_path: Path) -> None:
+    found = real_project("real-highway", real, tmp_path)
+    assert found.comparison.self_training
+    assert {function.kind for function in found.labeling_functions} == {"category", "similarity"}
 
 
 def test_color_votes_equal_a_straightforward_computation(story: Story, real: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ if os.environ.get("WSLABEL_SOAK"):
 
 
 # Training starts another cluster of processes; two runs killed at places before it go without.
-WITH_TRAINING = ("models/", "predictions/", "reports/")
+WITH_TRAINING = ("models", "predictions", "reports")
 
 
 def without_training(found: dict[str, object]) -> dict[str, object]:
@@ -56,20 +57,30 @@ def without_training(found: dict[str, object]) -> dict[str, object]:
 
 def project(scenes: Path, networks: Networks, workspace: str, **sections: Any) -> dict[str, Any]:
     net = networks.net(top_k=0, embedding=True, precision="float32")
-    config = tiny_config(scenes, workspace=workspace, **sections)
+    engine = {} if os.environ.get("WSLABEL_SOAK") else {"actors": 1}
+    config = tiny_config(scenes, workspace=workspace, engine=engine, **sections)
     config["features"] |= {"thumbnail": {"size": 32}, "net": net}
     training = {"network": "linear", "feature": "net", "epochs": 3, "batch_size": 16}
     return {"training": training} | config
 
 
 @pytest.fixture(scope="module")
-def undisturbed(
-    scenes: Path, networks: Networks, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, object]:
-    """What a run that nothing disturbs leaves."""
+def finished(scenes: Path, networks: Networks, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The workspace of a run that nothing disturbed."""
     folder = tmp_path_factory.mktemp("undisturbed")
     run(write_config(folder / "p.yaml", project(scenes, networks, "ws")))
-    return contents(str(folder / "ws"))
+    return folder / "ws"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(finished: Path) -> dict[str, object]:
+    """What is in it."""
+    return contents(str(finished))
+
+
+def untrained(finished: Path, folder: Path) -> None:
+    """Make a workspace in which only training is left to be done."""
+    shutil.copytree(finished, folder / "ws", ignore=shutil.ignore_patterns(*WITH_TRAINING))
 
 
 def test_killed_at_chosen_places(
@@ -131,8 +142,13 @@ def test_two_drivers_at_once(
 
 
 def test_a_worker_killed_in_the_middle_of_an_epoch_costs_that_epoch_alone(
-    scenes: Path, networks: Networks, tmp_path: Path, undisturbed: dict[str, object]
+    scenes: Path,
+    networks: Networks,
+    tmp_path: Path,
+    finished: Path,
+    undisturbed: dict[str, object],
 ) -> None:
+    untrained(finished, tmp_path)
     training = {"network": "linear", "feature": "net", "epochs": 3, "batch_size": 16, "workers": 2}
     one = project(scenes, networks, "ws", training=training)
     # Both workers come by once in each epoch: six times for the first network, then four times.
@@ -151,8 +167,9 @@ def test_a_worker_killed_in_the_middle_of_an_epoch_costs_that_epoch_alone(
 
 
 def test_a_sweep_goes_on_where_its_driver_was_killed(
-    scenes: Path, networks: Networks, tmp_path: Path
+    scenes: Path, networks: Networks, tmp_path: Path, finished: Path
 ) -> None:
+    untrained(finished, tmp_path)
     training = {"network": "linear", "feature": "net", "epochs": 3, "validate_on": "weak"}
     write_config(
         tmp_path / "p.yaml", project(scenes, networks, "ws", training=training | {"labels": "soft"})
