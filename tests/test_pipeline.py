@@ -245,7 +245,7 @@ def test_the_whole_story_with_networks_in_one_job_each(
     features = config["features"] | {
         "thumbnail": {"size": 32},
         "net": networks.net(categories=categories, top_k=2, embedding=True),
-        "clip": networks.clip(),
+        "clip": networks.clip(precision="float32"),
     }
     words = {"sea": ["sea", "water"], "jungle": ["forest", "tree"]}
     prompts = {"sea": "the sea", "jungle": ["a forest", "trees"]}
@@ -291,18 +291,23 @@ def with_clip(networks: Networks) -> dict[str, Any]:
 def embedded(
     scenes: Path, networks: Networks, cluster: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A folder whose workspace has the features of all scenes; votes have names of their own."""
+    """A folder of photos, one of them broken, and a workspace with their features.
+
+    Tests may share it: votes have names of their own.
+    """
     folder = tmp_path_factory.mktemp("embedded")
-    made(on_embeddings(folder, scenes, networks, [like(scenes, present_above=0.9)]), until="label")
+    shutil.copytree(scenes, folder / "photos")
+    (folder / "photos" / "coast" / "broken.jpg").write_bytes(b"no image")
+    made(on_embeddings(folder, networks, []), until="featurize")
     return folder
 
 
-def on_embeddings(
-    folder: Path, scenes: Path, networks: Networks, functions: list[dict[str, Any]]
-) -> Project:
+def on_embeddings(folder: Path, networks: Networks, functions: list[dict[str, Any]]) -> Project:
+    photos = folder / "photos"
     features = with_clip(networks) | {"thumbnail": {"size": 32}}
-    both = tiny_config(scenes)["labeling_functions"][:2]
-    return project(folder, scenes, features=features, labeling_functions=both + functions)
+    usual = tiny_config(photos)["labeling_functions"]
+    functions = usual[:2] + (functions or usual[2:])
+    return project(folder, photos, features=features, labeling_functions=functions)
 
 
 def like(photos: Path, **more: Any) -> dict[str, Any]:
@@ -354,13 +359,11 @@ def test_similarity_to_an_example_by_quantile_is_frozen_until_told(
     assert made(one, until="vote")["vote"] == 0
 
 
-def test_inverted_similarity_exchanges_the_classes(
-    scenes: Path, networks: Networks, embedded: Path
-) -> None:
+def test_inverted_similarity_exchanges_the_classes(networks: Networks, embedded: Path) -> None:
     thresholds = {"present_above": 0.9, "absent_below": 0.8}
-    functions = [like(scenes, **thresholds)]
-    functions.append(like(scenes, name="unlike", invert=True, **thresholds))
-    one = on_embeddings(embedded, scenes, networks, functions)
+    functions = [like(embedded / "photos", **thresholds)]
+    functions.append(like(embedded / "photos", name="unlike", invert=True, **thresholds))
+    one = on_embeddings(embedded, networks, functions)
     assert made(one, until="vote")["featurize"] == 0
     votes = votes_of(one, "like")
     assert {0, 1} <= set(votes.tolist())
@@ -368,19 +371,20 @@ def test_inverted_similarity_exchanges_the_classes(
 
 
 def test_a_crop_is_an_example_of_its_own(
-    scenes: Path, networks: Networks, embedded: Path, tmp_path: Path
+    networks: Networks, embedded: Path, tmp_path: Path
 ) -> None:
-    with Image.open(scenes / "coast/c00.jpg") as whole:
+    photos = embedded / "photos"
+    with Image.open(photos / "coast/c00.jpg") as whole:
         width, height = whole.size
         box = (width // 4, 0, width // 2, height // 2)
         whole.crop(box).save(tmp_path / "part.png")
     functions = [
-        like(scenes, name="whole", present_above={"quantile": 0.5}),
-        like(scenes, name="cropped", crop=[0.25, 0, 0.5, 0.5], present_above={"quantile": 0.5}),
-        like(scenes, name="part", present_above={"quantile": 0.5})
+        like(photos, name="whole", present_above={"quantile": 0.5}),
+        like(photos, name="cropped", crop=[0.25, 0, 0.5, 0.5], present_above={"quantile": 0.5}),
+        like(photos, name="part", present_above={"quantile": 0.5})
         | {"image": str(tmp_path / "part.png")},
     ]
-    one = on_embeddings(embedded, scenes, networks, functions)
+    one = on_embeddings(embedded, networks, functions)
     made(one, until="vote")
     vectors = {voter.name: voter.vectors_PD[0] for voter in Tables(one).court.jury.voters[2:]}
     ids = feature(one, "clip").column("image_id").to_pylist()
@@ -413,11 +417,9 @@ def test_patterns_read_a_column_of_the_images(scenes: Path, tmp_path: Path) -> N
             pipeline.vote(wrong)
 
 
-def test_the_page_shows_what_was_run(photos: Path, networks: Networks, tmp_path: Path) -> None:
-    (photos / "coast" / "broken.jpg").write_bytes(b"no image")
-    functions = tiny_config(photos)["labeling_functions"]
-    functions[2] = like(photos, present_above={"quantile": 0.75})
-    one = project(tmp_path, photos, features=with_clip(networks), labeling_functions=functions)
+def test_the_page_shows_what_was_run(networks: Networks, embedded: Path) -> None:
+    function = like(embedded / "photos", present_above={"quantile": 0.75})
+    one = on_embeddings(embedded, networks, [function])
     made(one)
     page = Path(one.workspace, Tables(one).report).read_text()
     for text in ("Labeling functions", "mean", "like", "not_an_image", "coast/broken.jpg"):
@@ -428,8 +430,9 @@ def test_the_page_shows_what_was_run(photos: Path, networks: Networks, tmp_path:
     assert made(one)["report"] == 0
 
 
-def test_an_image_is_explained(scenes: Path, networks: Networks, embedded: Path) -> None:
-    one = on_embeddings(embedded, scenes, networks, [like(scenes, present_above=0.9)])
+def test_an_image_is_explained(networks: Networks, embedded: Path) -> None:
+    one = on_embeddings(embedded, networks, [like(embedded / "photos", present_above=0.9)])
+    made(one, until="label")
     found = pipeline.explain(one, "coast/c00.jpg")
     like_it = found["votes"]["like"]
     assert (found["truth"], like_it["vote"], like_it["above"]) == ("sea", "sea", 0.9)

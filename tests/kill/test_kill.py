@@ -38,12 +38,13 @@ PLACES = [
     "during training 3",
     "before predictions/ 2",
 ]
-S3_PLACES = ["after images/ 2", "after features/color 2", "before labels/ 1"]
+S3_PLACES = ["after images/ 2", "before labels/ 1"]
 RANDOM_KILLS = 1
 if os.environ.get("WSLABEL_SOAK"):
     RANDOM_KILLS = int(os.environ["WSLABEL_SOAK"])
     PLACES[2:2] = ["before features/color 3", "after features/net 1", "before features/thumbnail 1"]
     PLACES += ["after models/ 1", "after predictions/ 2", "before reports/ 1"]
+    S3_PLACES[1:1] = ["after features/color 2"]
     S3_PLACES += ["after features/net 1", "after votes/ 1"]
 
 
