@@ -6,6 +6,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 import ray
@@ -134,6 +135,7 @@ def _work(config: dict[str, Any]) -> None:
     wrap = _wrap if size > 1 else _leave
     place = Place(context.get_world_rank(), size, ray.train.torch.get_device(), wrap)
     torch.set_num_threads(max(1, int(float(os.environ.get("OMP_NUM_THREADS", "1")))))
+    _keep_to_own_cores(context, config["runs"][0].how.cpus_per_worker)
 
     def post(news: News) -> None:
         if place.rank == 0:
@@ -148,6 +150,31 @@ def _work(config: dict[str, Any]) -> None:
             return
     # Once: workers wait for each other and for the controller, some two seconds each time.
     ray.train.report({"networks": len(config["runs"])})
+
+
+def _keep_to_own_cores(context: Any, cpus: float) -> None:
+    # Workers that wander wait for one another at every exchange of a step.
+    if not hasattr(os, "sched_setaffinity"):  # only Linux has it
+        return
+    rank, size = context.get_local_rank(), context.get_local_world_size()
+    cores = own_cores(sorted(os.sched_getaffinity(0)), rank, size, cpus)
+    for thread in os.listdir("/proc/self/task"):
+        with suppress(ProcessLookupError):  # it ended meanwhile
+            os.sched_setaffinity(int(thread), cores)
+
+
+def own_cores(cores: Sequence[int], rank: int, size: int, cpus: float) -> list[int]:
+    """Choose the cores of one of a machine's workers: a share of all, if they need all of them.
+
+    >>> own_cores([0, 1, 2, 3], rank=1, size=2, cpus=2.0)
+    [2, 3]
+    >>> own_cores([0, 1, 2, 3], rank=1, size=2, cpus=1.0)
+    [0, 1, 2, 3]
+    """
+    share = len(cores) // size
+    if share == 0 or size == 1 or size * cpus < len(cores):
+        return list(cores)
+    return list(cores[rank * share : (rank + 1) * share])
 
 
 def train_all_here(runs: Sequence[Run], home: Home, hear: Hear) -> None:
