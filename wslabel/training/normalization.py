@@ -95,7 +95,8 @@ class _Normalized(torch.autograd.Function):
             eps=ctx.eps,
         )  # fmt: skip
         passed.addcmul_(gradient, steep_C.view(1, -1, *[1] * (values.ndim - 2)).to(passed.dtype))
-        passed *= ctx.is_present  # the statistics do not hang on what does not count
+        if not ctx.is_present:  # the statistics do not hang on what does not count
+            passed.zero_()
         return passed, along_C, own_C if ctx.needs_input_grad[2] else None, None, None, None
 
 

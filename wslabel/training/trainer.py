@@ -153,13 +153,15 @@ def _work(config: dict[str, Any]) -> None:
 
 
 def _keep_to_own_cores(context: Any, cpus: float) -> None:
-    # Workers that wander wait for one another at every exchange of a step.
+    """Let a worker of a full machine not wander: all wait for it at every exchange of a step."""
     if not hasattr(os, "sched_setaffinity"):  # only Linux has it
         return
     rank, size = context.get_local_rank(), context.get_local_world_size()
     cores = own_cores(sorted(os.sched_getaffinity(0)), rank, size, cpus)
     for thread in os.listdir("/proc/self/task"):
-        with suppress(ProcessLookupError):  # it ended meanwhile
+        with suppress(
+            OSError
+        ):  # it ended meanwhile, or the container forbids it: slower, not wrong
             os.sched_setaffinity(int(thread), cores)
 
 
