@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ONLY ?=
 
-.PHONY: setup demo check test soak bench bench-gpu lock clean
+.PHONY: setup demo check test test-long soak bench bench-gpu docs lock clean
 
 setup: .venv/ready
 
@@ -25,9 +25,15 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-# Two at a time: most of the waiting is for processes of Ray to start. The files keep together.
+# What a newcomer runs. Two at a time: most of the waiting is for processes of Ray to start. The
+# files keep together.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not long"
+
+# What takes long: kills, real photos, a browser, clusters of several nodes, an installed wheel.
+test-long: setup
+	$(PYTEST) -m long
 
 # Kill a run at more places and at sixty random moments, for as long as it takes.
 soak: setup
@@ -39,6 +45,10 @@ bench: setup
 # The same on a GPU machine: pools, precisions and transfers are those of the GPU.
 bench-gpu: setup
 	WSLABEL_BENCH_GPU=1 $(BIN)/python -m tests.benchmarks $(ONLY)
+
+# Pages that are generated from the code.
+docs: setup
+	$(BIN)/python -m wslabel.project.reference > docs/configuration.md
 
 lock:
 	$(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url \

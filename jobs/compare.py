@@ -3,7 +3,7 @@
 python jobs/compare.py configs/PROJECT.yaml
 """
 
-from wslabel.cli import loop
+from wslabel.cli import main
 
 if __name__ == "__main__":
-    loop("compare")
+    main("compare")

@@ -3,8 +3,7 @@
 python jobs/evaluate.py configs/PROJECT.yaml
 """
 
-from wslabel.cli import job
-from wslabel.pipeline import evaluate
+from wslabel.cli import main
 
 if __name__ == "__main__":
-    job(evaluate)
+    main("run", "--only", "evaluate")

@@ -3,8 +3,7 @@
 python jobs/featurize.py configs/PROJECT.yaml
 """
 
-from wslabel.cli import job
-from wslabel.pipeline import featurize
+from wslabel.cli import main
 
 if __name__ == "__main__":
-    job(featurize)
+    main("run", "--only", "featurize")

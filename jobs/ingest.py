@@ -3,8 +3,7 @@
 python jobs/ingest.py configs/PROJECT.yaml
 """
 
-from wslabel.cli import job
-from wslabel.pipeline import ingest
+from wslabel.cli import main
 
 if __name__ == "__main__":
-    job(ingest)
+    main("run", "--only", "ingest")

@@ -3,8 +3,7 @@
 python jobs/label.py configs/PROJECT.yaml
 """
 
-from wslabel.cli import job
-from wslabel.pipeline import label
+from wslabel.cli import main
 
 if __name__ == "__main__":
-    job(label)
+    main("run", "--only", "label")

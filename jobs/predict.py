@@ -3,8 +3,7 @@
 python jobs/predict.py configs/PROJECT.yaml
 """
 
-from wslabel.cli import job
-from wslabel.pipeline import predict
+from wslabel.cli import main
 
 if __name__ == "__main__":
-    job(predict)
+    main("run", "--only", "predict")

@@ -3,18 +3,7 @@
 python jobs/pretrain.py configs/PROJECT.yaml
 """
 
-from wslabel.cli import job
-from wslabel.errors import ConfigError
-from wslabel.pipeline import Outcome, pretrain
-from wslabel.settings import Project
-
-
-def stage(project: Project) -> Outcome:
-    """Pretrain, where the project says how."""
-    if project.pretraining is None:
-        raise ConfigError("pretraining: is missing; configs/demo-pretraining.yaml has one")
-    return pretrain(project)
-
+from wslabel.cli import main
 
 if __name__ == "__main__":
-    job(stage)
+    main("run", "--only", "pretrain")

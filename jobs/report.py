@@ -3,8 +3,7 @@
 python jobs/report.py configs/PROJECT.yaml
 """
 
-from wslabel.cli import job
-from wslabel.pipeline import report
+from wslabel.cli import main
 
 if __name__ == "__main__":
-    job(report)
+    main("run", "--only", "report")

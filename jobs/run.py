@@ -3,10 +3,7 @@
 python jobs/run.py configs/PROJECT.yaml
 """
 
-import sys
-
 from wslabel.cli import main
 
 if __name__ == "__main__":
-    sys.argv.insert(1, "run")
-    main()
+    main("run")

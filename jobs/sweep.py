@@ -3,10 +3,7 @@
 python jobs/sweep.py configs/SWEEP.yaml
 """
 
-import sys
-
 from wslabel.cli import main
 
 if __name__ == "__main__":
-    sys.argv.insert(1, "sweep")
-    main()
+    main("sweep")

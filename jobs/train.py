@@ -3,8 +3,7 @@
 python jobs/train.py configs/PROJECT.yaml
 """
 
-from wslabel.cli import job
-from wslabel.pipeline import train
+from wslabel.cli import main
 
 if __name__ == "__main__":
-    job(train)
+    main("run", "--only", "train")

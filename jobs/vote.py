@@ -3,8 +3,7 @@
 python jobs/vote.py configs/PROJECT.yaml
 """
 
-from wslabel.cli import job
-from wslabel.pipeline import vote
+from wslabel.cli import main
 
 if __name__ == "__main__":
-    job(vote)
+    main("run", "--only", "vote")

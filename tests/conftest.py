@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,10 @@ import pytest
 import yaml
 from PIL import Image
 
+from tests.projects import FILES
 from tests.word_vectors import two_topics
 from wslabel import pipeline
-from wslabel.config import load
+from wslabel.project.loading import load
 
 os.environ.setdefault("WSLABEL_QUIET", "1")
 REAL = Path(os.environ.get("WSLABEL_REAL", Path(__file__).parents[2] / "shared" / "real"))
@@ -74,6 +76,13 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         paint(root / "coast" / f"c{index:02d}.jpg", "sea", index)
         paint(root / "forest" / f"f{index:02d}.jpg", "jungle", 1000 + index)
     return root
+
+
+@pytest.fixture
+def photos(scenes: Path, tmp_path: Path) -> Path:
+    """A copy of the scenes that a test may spoil."""
+    shutil.copytree(scenes, tmp_path / "photos")
+    return tmp_path / "photos"
 
 
 @dataclass(frozen=True)
@@ -154,6 +163,17 @@ def tiny_config(scenes: Path, **sections: Any) -> dict[str, Any]:
 BLUE_GREEN = {"blue": "sea", "green": "jungle"}
 
 
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that `tests.projects.full` names."""
+    root = tmp_path_factory.mktemp("home")
+    (root / "photos").mkdir()
+    for name in FILES:
+        (root / name).write_text("x")
+    (root / "my_votes.py").write_text("def vote(batch): ...\n")
+    return root
+
+
 def write_config(path: Path, config: dict[str, Any]) -> Path:
     """Write a project file."""
     path.write_text(yaml.safe_dump(config, sort_keys=False))
@@ -217,6 +237,23 @@ def learnable(
     for _ in pipeline.run(made.load(), until="label"):
         pass
     return made
+
+
+@pytest.fixture(scope="session")
+def embedded(
+    scenes: Path, networks: Networks, cluster: None, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder of photos, one of them broken, and a workspace with their features.
+
+    Tests may share it: votes have names of their own.
+    """
+    from tests.small import made, on_embeddings  # noqa: PLC0415 - which imports this file
+
+    folder = tmp_path_factory.mktemp("embedded")
+    shutil.copytree(scenes, folder / "photos")
+    (folder / "photos" / "coast" / "broken.jpg").write_bytes(b"no image")
+    made(on_embeddings(folder, networks, []), until="featurize")
+    return folder
 
 
 LINEAR = {"network": "linear", "feature": "net", "epochs": 3, "batch_size": 16}

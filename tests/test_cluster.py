@@ -18,7 +18,7 @@ import pytest
 from tests.conftest import tiny_config, write_config
 from tests.kill.runs import contents, same
 from wslabel import pipeline
-from wslabel.config import load
+from wslabel.project.loading import load
 
 ROOT = Path(__file__).parents[1]
 RAY = Path(sys.executable).with_name("ray")

@@ -11,15 +11,22 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from wslabel import schema
-from wslabel.columns import batches, to_array, to_column
+from wslabel.columns import batches, known_column, to_array, to_column
+from wslabel.config.preprocess import Preprocess
+from wslabel.features.classifier import ClassifierConfig
+from wslabel.features.color import COLUMNS
+from wslabel.features.model_info import ModelInfo
+from wslabel.features.thumbnail import ThumbnailConfig
+
+CLASSIFIER = ClassifierConfig(kind="classifier", top_k=3, embedding=True)
 
 FIELDS = {
     str(field.type): field
     for fields in (
         schema.IMAGES,
-        schema.COLOR,
-        schema.THUMBNAIL,
-        schema.feature_table(schema.classifier(3, 4)),
+        COLUMNS,
+        ThumbnailConfig(kind="thumbnail").columns(None),
+        schema.feature_table(CLASSIFIER.columns(ModelInfo(Preprocess(), (), 4))),
         schema.votes(["blue"]),
         schema.labels(2),
         schema.predictions(3),
@@ -54,17 +61,17 @@ def spread(draw: st.DrawFn, kind: pa.DataType) -> tuple[Any, np.ndarray, int]:
     return draw(arrays(dtype, shape, elements=numbers)), rows, num_rows
 
 
-def assert_same(found: np.ndarray, values: Any, rows: np.ndarray, kind: pa.DataType) -> None:
+def assert_same(array: np.ndarray, values: Any, rows: np.ndarray, kind: pa.DataType) -> None:
     dtype = dtype_of(kind)
-    assert found.dtype == dtype
-    is_null = np.ones(len(found), bool)
+    assert array.dtype == dtype
+    is_null = np.ones(len(array), bool)
     is_null[rows] = False
     if dtype.kind == "O":
-        assert list(found[rows]) == list(values)
-        assert all(value is None for value in found[is_null])
+        assert list(array[rows]) == list(values)
+        assert all(value is None for value in array[is_null])
         return
-    assert np.array_equal(found[rows], values)
-    missing = found[is_null]
+    assert np.array_equal(array[rows], values)
+    missing = array[is_null]
     assert np.isnan(missing).all() if dtype.kind == "f" else (missing == -1).all()
 
 
@@ -126,6 +133,14 @@ def test_numbers_are_rounded_to_the_type_of_the_column() -> None:
         np.array([[0.1, 0.2]]), np.array([0]), 2, pa.field("x", pa.list_(pa.float16(), 2))
     )
     assert np.array_equal(to_array(column)[0], np.array([0.1, 0.2], np.float16))
+
+
+def test_values_that_are_not_known_become_null() -> None:
+    field = pa.field("x", schema.vector(pa.float32(), 2))
+    values_N2, known_N = np.arange(6).reshape(3, 2), np.array([True, False, True])
+    column = known_column(values_N2, known_N, field)
+    assert column.type == field.type
+    assert column.to_pylist() == [[0.0, 1.0], None, [4.0, 5.0]]
 
 
 def test_a_value_for_every_row_is_needed() -> None:

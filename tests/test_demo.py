@@ -9,8 +9,8 @@ import yaml
 
 from tests.conftest import write_config
 from wslabel import pipeline
-from wslabel.config import load
-from wslabel.settings import Project
+from wslabel.project.loading import load
+from wslabel.project.project import Project
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 

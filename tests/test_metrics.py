@@ -89,13 +89,37 @@ def test_macro_f1_is_scikit_learns_over_the_classes_there_are() -> None:
     assert metrics.macro_f1(np.zeros(0, int), np.zeros(0, int), 2) == 0
 
 
-def test_calibration_and_likelihood_by_hand() -> None:
+def test_likelihood_by_hand() -> None:
     truth_N = np.array([0, 0, 1, 1])
     probs_NK = np.array([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.3, 0.7]])
-    # Two bins: three images at .9 of which two are right, one at .7 that is right.
-    expected = (abs(2.7 - 2) + abs(0.7 - 1)) / 4
-    assert metrics.calibration_error(truth_N, probs_NK) == pytest.approx(expected)
     likelihood = -np.log([0.9, 0.9, 0.1, 0.7]).mean()
     assert metrics.negative_log_likelihood(truth_N, probs_NK) == pytest.approx(likelihood)
-    assert metrics.calibration_error(truth_N[:0], probs_NK[:0]) is None
     assert metrics.negative_log_likelihood(truth_N[:0], probs_NK[:0]) is None
+
+
+def test_calibration_by_hand() -> None:
+    truth_N = np.array([0, 0, 1, 1, -1, 0])
+    nothing = [np.nan, np.nan]
+    probs_NK = np.array([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.3, 0.7], [1.0, 0.0], nothing])
+    found = metrics.calibrate(truth_N, probs_NK)
+    # Two bins: three images at .9 of which two are right, one at .7 that is right.
+    assert found.counts_B.tolist() == [0] * 10 + [1, 0, 0, 3, 0]
+    assert found.correct_B.tolist() == [0] * 10 + [1, 0, 0, 2, 0]
+    assert found.error == pytest.approx((abs(2.7 - 2) + abs(0.7 - 1)) / 4)
+    assert metrics.calibration_error(truth_N, probs_NK) == found.error
+    assert metrics.calibration_error(truth_N[:0], probs_NK[:0]) is None
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 2**32))
+def test_calibrations_add_up(size: int, cut: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    probs_NK = rng.dirichlet(np.ones(3), size).astype(np.float32)
+    probs_NK[rng.random(size) < 0.2] = np.nan
+    truth_N = rng.integers(-1, 3, size)
+    whole = metrics.calibrate(truth_N, probs_NK)
+    parts = metrics.calibrate(truth_N[:cut], probs_NK[:cut])
+    parts += metrics.calibrate(truth_N[cut:], probs_NK[cut:])
+    assert whole.counts_B.tolist() == parts.counts_B.tolist()
+    assert whole.correct_B.tolist() == parts.correct_B.tolist()
+    assert whole.confidence_B == pytest.approx(parts.confidence_B)
+    assert whole.counts_B.sum() == ((truth_N >= 0) & ~np.isnan(probs_NK[:, 0])).sum()

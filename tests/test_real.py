@@ -16,18 +16,20 @@ from snorkel.labeling.model import LabelModel
 from tests.conftest import write_config
 from wslabel import pipeline
 from wslabel.columns import to_array
-from wslabel.config import load
+from wslabel.examples.targets import one_hot
 from wslabel.label_model.parameters import Parameters
-from wslabel.settings import Project
-from wslabel.steps.examples import one_hot
-from wslabel.steps.label import class_ids, votes_matrix
-from wslabel.steps.tables import Tables
+from wslabel.networks.factory import BuildLinear
+from wslabel.networks.modules import LinearHead
+from wslabel.project.loading import load
+from wslabel.project.project import Project
 from wslabel.storage.table import shard_name
 from wslabel.training.batch import Batch
-from wslabel.training.group import Place
-from wslabel.training.loop import Run, fit
-from wslabel.training.networks import LinearHead, MakeLinear
-from wslabel.training.objectives import Supervised
+from wslabel.training.loop import fit
+from wslabel.training.run import Run
+from wslabel.training.supervised import Supervised
+from wslabel.training.worker_context import WorkerContext
+from wslabel.workspace.images import class_ids, votes_matrix
+from wslabel.workspace.workspace import Workspace
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
@@ -60,7 +62,7 @@ def story(real: Path, cluster: None, tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("real")
     project = real_project("real-scenes", real, folder)
     outcomes = {outcome.stage: outcome for outcome in pipeline.run(project)}
-    tables = Tables(project)
+    tables = Workspace(project)
     images = pa.concat_tables(tables.images.read(shard_name(s)) for s in tables.shards)
     votes = pa.concat_tables(tables.votes.table.read(w.name) for w in tables.votes.works)
     labels = pa.concat_tables(tables.labels.table.read(w.name) for w in tables.labels.works)
@@ -116,7 +118,7 @@ def test_analysis_equals_snorkels(story: Story) -> None:
 
 
 def test_label_model_equals_snorkels(story: Story) -> None:
-    tables = Tables(story.project)
+    tables = Workspace(story.project)
     stored = tables.constants.get(tables.label_model)["parameters"]
     parameters = Parameters.from_json(stored)
     model = LabelModel(cardinality=2, verbose=False)
@@ -148,7 +150,13 @@ class Fold:
         for start in range(0, len(order), 32):
             rows = order[start : start + 32]
             weights_N, count = np.ones(len(rows), np.float32), len(rows)
-            yield Batch(self.inputs[rows], self.targets_NK[rows], weights_N, count, (count,))
+            yield Batch(
+                inputs=self.inputs[rows],
+                targets_NK=self.targets_NK[rows],
+                weights_N=weights_N,
+                total=count,
+                sizes=(count,),
+            )
 
 
 def test_soft_labels_train_nearly_as_well_as_truth(story: Story) -> None:
@@ -186,10 +194,16 @@ def _held_out(
     dim = story.embeddings_ND.shape[1]
     training = story.project.training
     assert training is not None
-    how = training.model_copy(update={"seed": seed})
-    examples = Fold(story.embeddings_ND[rows], targets[rows].astype(np.float32))
-    make = MakeLinear(dim, 2)
-    fitted = fit(Run("fold", "models/fold", make, how, Supervised(how), examples), Place())
+    settings = training.model_copy(update={"seed": seed})
+    run = Run(
+        name="fold",
+        folder="models/fold",
+        build=BuildLinear(dim, 2),
+        settings=settings,
+        objective=Supervised(settings),
+        train=Fold(story.embeddings_ND[rows], targets[rows].astype(np.float32)),
+    )
+    fitted = fit(run, WorkerContext())
     head = LinearHead(dim, 2)
     head.load_state_dict(fitted.tensors)
     weights, bias = head.linear.weight.detach().numpy(), head.linear.bias.detach().numpy()

@@ -2,21 +2,23 @@
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from wslabel import schema
-from wslabel.settings import FEATURE_KINDS
+from wslabel.config.preprocess import Preprocess
+from wslabel.features.model_info import ModelInfo
+from wslabel.features.registry import FEATURES
 
-TABLES = {
+INFO = ModelInfo(Preprocess(), ("a", "b", "c", "d", "e"), 8)
+FEATURE_TABLES = {
+    name: schema.feature_table(FEATURES[name].model_validate({"kind": name}).columns(INFO))
+    for name in FEATURES
+}
+TABLES = FEATURE_TABLES | {
     "images": schema.IMAGES,
-    "color": schema.feature_table(schema.COLOR),
-    "thumbnail": schema.feature_table(schema.THUMBNAIL),
-    "classifier": schema.feature_table(schema.classifier(5, 8)),
-    "clip": schema.feature_table(pa.schema([schema.embedding(4)])),
     "votes": schema.votes(["mean", "blue"]),
     "labels": schema.labels(3),
     "predictions": schema.predictions(3),
+    "pseudo_labels": schema.pseudo_labels(3),
 }
 
 
@@ -47,12 +49,11 @@ def test_types_are_plain(name: str) -> None:
         assert pa.types.is_primitive(inner) or inner in (pa.string(), pa.binary())
 
 
-@pytest.mark.parametrize("kind", FEATURE_KINDS)
+@pytest.mark.parametrize("kind", FEATURE_TABLES)
 def test_every_row_of_a_feature_is_accounted_for(kind: str) -> None:
     fields = TABLES[kind]
     assert fields.names[-1] == "error"
     assert all(field.nullable for field in list(fields)[1:])  # a failed image has nulls
-    assert kind in schema.FEATURE_VERSIONS
 
 
 def test_a_vote_is_never_null() -> None:
@@ -67,19 +68,6 @@ def test_labels_stand_beside_the_majoritys() -> None:
     assert vector(labels, "probabilities") == (pa.float32(), 3)
     assert labels.field("label").type == labels.field("majority_label").type == pa.int16()
     assert labels.field("probabilities").nullable  # an image without any vote keeps its row
-
-
-@given(st.integers(0, 5), st.none() | st.integers(1, 9))
-def test_a_classifier_stores_what_is_asked_for(top_k: int, dim: int | None) -> None:
-    fields = schema.classifier(top_k, dim)
-    assert ("category_ids" in fields.names) == (top_k > 0)
-    assert ("category_probabilities" in fields.names) == (top_k > 0)
-    assert ("embedding" in fields.names) == (dim is not None)
-    if top_k:
-        assert vector(fields, "category_ids") == (pa.int16(), top_k)
-        assert vector(fields, "category_probabilities") == (pa.float32(), top_k)
-    if dim:
-        assert vector(fields, "embedding") == (pa.float16(), dim)
 
 
 def test_names_of_ours_are_reserved() -> None:

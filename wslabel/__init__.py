@@ -1,1 +1,55 @@
-"""wslabel: from unlabeled images and a few labeling functions to a trained classifier."""
+"""Weak supervision for millions of images: labeling functions, a label model, training, on Ray.
+
+>>> import wslabel
+>>> project = wslabel.load("configs/demo.yaml")  # doctest: +SKIP
+>>> wslabel.run(project, until="label")  # doctest: +SKIP
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wslabel.api import (
+        Project,
+        StageResult,
+        Trial,
+        Workspace,
+        analyze,
+        explain,
+        load,
+        open_page,
+        read_table,
+        register,
+        run,
+        run_stage,
+        try_function,
+    )
+
+__all__ = [
+    "Project",
+    "StageResult",
+    "Trial",
+    "Workspace",
+    "analyze",
+    "explain",
+    "load",
+    "open_page",
+    "read_table",
+    "register",
+    "run",
+    "run_stage",
+    "try_function",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the API when it is first asked for: workers import much less of wslabel."""
+    if name not in __all__:
+        raise AttributeError(f"module 'wslabel' has no attribute '{name}'")
+    from wslabel import api  # noqa: PLC0415 - the lazy import of this package
+
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    """List the API."""
+    return __all__

@@ -27,6 +27,12 @@ def to_column(
     return pa.array(spread, field.type)
 
 
+def known_column(values: np.ndarray, known_N: np.ndarray, field: pa.Field) -> pa.Array:
+    """Make a column of the values that are known; the others become null."""
+    rows = np.flatnonzero(known_N)
+    return to_column(values[rows], rows, len(values), field)
+
+
 def _to_lists(
     values_ND: np.ndarray, rows: np.ndarray, num_rows: int, kind: pa.DataType
 ) -> pa.Array:

@@ -1,8 +1,12 @@
 """How good predictions are: pure functions of arrays."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+
+CALIBRATION_BINS = 15
+"""Bins of confidence, wherever calibration is measured or drawn."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,11 @@ class Scores:
     accuracy: float
     num_images: int
     classes: tuple[ClassScore, ...]
+
+    @property
+    def macro_f1(self) -> float:
+        """Mean F1 over the classes that occur in truth; 0 where none does."""
+        return mean_f1(self.classes)
 
 
 def confusion(truth_N: np.ndarray, found_N: np.ndarray, num_classes: int) -> np.ndarray:
@@ -50,12 +59,15 @@ def scores(confusion_KK: np.ndarray) -> Scores:
     )
 
 
+def mean_f1(classes: Iterable[ClassScore]) -> float:
+    """Average F1 over the classes that occur in truth; 0 where none does."""
+    found = [score.f1 for score in classes if score.support]
+    return float(np.mean(found)) if found else 0.0
+
+
 def macro_f1(truth_N: np.ndarray, found_N: np.ndarray, num_classes: int) -> float:
     """Give the mean F1 over the classes that occur in truth; 0 without images."""
-    if not len(truth_N):
-        return 0.0
-    classes = scores(confusion(truth_N, found_N, num_classes)).classes
-    return float(np.mean([c.f1 for c in classes if c.support]))
+    return scores(confusion(truth_N, found_N, num_classes)).macro_f1
 
 
 def roc_auc(truth_N: np.ndarray, probs_NK: np.ndarray) -> float | None:
@@ -79,17 +91,56 @@ def _area(is_it_N: np.ndarray, scores_N: np.ndarray) -> float:
     return float((ranks_N[is_it_N].sum() - true * (true + 1) / 2) / (true * untrue))
 
 
-def calibration_error(truth_N: np.ndarray, probs_NK: np.ndarray, bins: int = 15) -> float | None:
-    """Give the expected calibration error: mean gap of confidence and accuracy over equal bins.
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Images by confidence, in equal bins between 0 and 1; adds up over images.
 
-    Guo et al. 2017; None without images.
+    Attributes:
+        counts_B: Images in each bin.
+        confidence_B: Sum of their confidence.
+        correct_B: How many of them are right.
     """
-    if not len(truth_N):
-        return None
-    confidence_N, right_N = probs_NK.max(axis=1), probs_NK.argmax(axis=1) == truth_N
-    bin_N = np.minimum((confidence_N * bins).astype(int), bins - 1)
-    gaps_B = np.bincount(bin_N, confidence_N - right_N, bins)
-    return float(np.abs(gaps_B).sum() / len(truth_N))
+
+    counts_B: np.ndarray
+    confidence_B: np.ndarray
+    correct_B: np.ndarray
+
+    def __add__(self, other: "Calibration") -> "Calibration":
+        return Calibration(
+            self.counts_B + other.counts_B,
+            self.confidence_B + other.confidence_B,
+            self.correct_B + other.correct_B,
+        )
+
+    @property
+    def error(self) -> float | None:
+        """The expected calibration error (Guo et al. 2017): the mean gap, weighted by images.
+
+        None without images.
+        """
+        total = self.counts_B.sum()
+        if not total:
+            return None
+        return float(np.abs(self.confidence_B - self.correct_B).sum() / total)
+
+
+def calibrate(truth_N: np.ndarray, probs_NK: np.ndarray) -> Calibration:
+    """Compare confidence with truth, over images that have both; no truth is -1, no label NaN."""
+    known_N = (truth_N >= 0) & ~np.isnan(probs_NK[:, 0])
+    truth_N, probs_NK = truth_N[known_N], probs_NK[known_N]
+    confidence_N = probs_NK.max(axis=1, initial=0.0)
+    bin_N = np.minimum((confidence_N * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    right_N = probs_NK.argmax(axis=1) == truth_N
+    return Calibration(
+        np.bincount(bin_N, minlength=CALIBRATION_BINS),
+        np.bincount(bin_N, confidence_N, CALIBRATION_BINS),
+        np.bincount(bin_N, right_N, CALIBRATION_BINS),
+    )
+
+
+def calibration_error(truth_N: np.ndarray, probs_NK: np.ndarray) -> float | None:
+    """Give the expected calibration error of labels; None without images."""
+    return calibrate(truth_N, probs_NK).error
 
 
 def negative_log_likelihood(truth_N: np.ndarray, probs_NK: np.ndarray) -> float | None:

@@ -41,34 +41,6 @@ TRUTH_ABSENT = pa.field("truth_absent", pa.list_(pa.string()))
 
 RESERVED = frozenset(IMAGES.names) | {"error", TRUTH_ABSENT.name}
 
-COLOR = pa.schema(
-    [
-        pa.field("mean_red", pa.float64()),
-        pa.field("mean_green", pa.float64()),
-        pa.field("mean_blue", pa.float64()),
-        pa.field("pixels_red", pa.int32()),
-        pa.field("pixels_green", pa.int32()),
-        pa.field("pixels_blue", pa.int32()),
-    ]
-)
-"""Mean of each channel in 0..255, and in how many pixels each channel is the highest."""
-
-THUMBNAIL = pa.schema([pa.field("jpeg", pa.binary())])
-
-FEATURE_VERSIONS = {"color": 1, "thumbnail": 1, "classifier": 2, "clip": 1}
-"""To be raised when an extractor comes to write other values for the same settings."""
-
-
-def classifier(top_k: int, embedding_dim: int | None) -> pa.Schema:
-    """Columns of a classifier: ids and probabilities of the top categories, pooled embedding."""
-    fields = []
-    if top_k:
-        fields.append(pa.field("category_ids", vector(pa.int16(), top_k)))
-        fields.append(pa.field("category_probabilities", vector(pa.float32(), top_k)))
-    if embedding_dim:
-        fields.append(embedding(embedding_dim))
-    return pa.schema(fields)
-
 
 def vector(element: pa.DataType, size: int) -> pa.DataType:
     """Type of a fixed-size list whose elements are never null, which halves the time to read it."""

@@ -22,9 +22,9 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
 from tests.word_vectors import write as write_vectors  # noqa: E402
+from wslabel.config.preprocess import Preprocess  # noqa: E402
 from wslabel.features.decode import Decoded  # noqa: E402
 from wslabel.features.resize import prepare  # noqa: E402
-from wslabel.settings import Preprocess  # noqa: E402
 from wslabel.sources.generated import jpeg, scene  # noqa: E402
 
 SEED, DRAWN_SEED, NUM_IMAGES, SIZE = 7, 1_000_003, 1600, 96

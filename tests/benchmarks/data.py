@@ -11,8 +11,8 @@ import torchvision
 import yaml
 from PIL import Image
 
-from wslabel.config import load
-from wslabel.settings import Project
+from wslabel.project.loading import load
+from wslabel.project.project import Project
 
 NUM_DIFFERENT = 48
 

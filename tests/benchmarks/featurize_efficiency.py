@@ -21,10 +21,10 @@ from wslabel import pipeline
 from wslabel.columns import batches
 from wslabel.engine.cluster import disconnect
 from wslabel.engine.memory import ENVIRONMENT
-from wslabel.settings import Project
-from wslabel.steps.extractors import make_model
-from wslabel.steps.featurize import ImagePreparer, input_kinds
-from wslabel.steps.tables import Tables
+from wslabel.project.project import Project
+from wslabel.stages.featurize.step import ImagePreparer, input_kinds
+from wslabel.workspace.extractors import make_model
+from wslabel.workspace.workspace import Workspace
 
 SMALL, LARGE = 2000, 6000
 FEW = 256
@@ -72,7 +72,7 @@ def _precision(first: Project, *others: Project) -> str:
     disconnect()
     assert extractor.precision is not None
     for made in others:
-        Tables(made).constants.keep(f"precision-{extractor.identity}", extractor.precision)
+        Workspace(made).constants.keep(f"precision-{extractor.identity}", extractor.precision)
     return extractor.precision
 
 
@@ -86,7 +86,7 @@ def _go_through(number: int, done: Callable[[int], None], made: Project, what: s
     """Go through images in mini-batches: decode only, forward only, or both in turn."""
     os.environ["CUDA_VISIBLE_DEVICES"] = str(number)
     torch.set_num_threads(1)
-    extractors = list(Tables(made).extractors.values())
+    extractors = list(Workspace(made).extractors.values())
     network = next(e for e in extractors if e.is_network)
     by_value = tuple((e.name, e.settings) for e in extractors if not e.is_network)
     prepare = ImagePreparer(by_value, input_kinds([network]), made.engine.max_pixels)

@@ -23,10 +23,10 @@ from snorkel.labeling import LFApplier, labeling_function
 from tests.benchmarks.data import efficientnet, jpegs, project
 from tests.benchmarks.turns import Loop, featurize
 from wslabel.columns import batches
-from wslabel.settings import Project
-from wslabel.steps.extractors import make_model, with_precision
-from wslabel.steps.featurize import ImagePreparer, input_kinds
-from wslabel.steps.tables import Tables
+from wslabel.project.project import Project
+from wslabel.stages.featurize.step import ImagePreparer, input_kinds
+from wslabel.workspace.extractors import make_model, with_precision
+from wslabel.workspace.workspace import Workspace
 
 SMALL, LARGE, FEW = 1000, 3000, 160
 
@@ -90,7 +90,7 @@ def _tutorial(weights: Path) -> Any:
 
 def _steps(made: Project, paths: list[Path]) -> dict[str, Any]:
     """Change one thing after another, in this process on all its threads."""
-    extractors = Tables(made).extractors
+    extractors = Workspace(made).extractors
     network = extractors["efficientnet"]
     prepare = ImagePreparer((), input_kinds([network]), made.engine.max_pixels)
 

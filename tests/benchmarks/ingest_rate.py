@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from tests.open_images import FOREST, SEA, Release
-from wslabel.settings import S3, OpenImages
-from wslabel.sources import openimages
+from tests.sources.contexts import context
+from wslabel.sources.openimages import OpenImagesConfig
 
 NUM_LINES, BLOCK = 20_000_000, 500_000
 NUM_LABELS = 20_000
@@ -29,11 +29,11 @@ def measure() -> dict[str, Any]:
         _write(labels)
         how = Release(Path(name, "release"), {"train": []}).write()
         how |= {"labels": {"train": str(labels)}, "classes": {"sea": "Sea", "jungle": "Forest"}}
-        settings = OpenImages.model_validate(how)
+        settings = OpenImagesConfig.model_validate(how)
         listed = []
 
         def ours() -> None:
-            listed.append(openimages.read(settings, S3(), lambda _: None).num_rows)
+            listed.append(settings.list_images(context()).num_rows)
 
         ways: dict[str, Callable[[], object]] = {
             "ours": ours,

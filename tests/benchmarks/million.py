@@ -22,10 +22,10 @@ from tests.benchmarks.data import efficientnet
 from tests.word_vectors import FOREST, SEA, two_topics
 from wslabel import schema
 from wslabel.columns import to_column
-from wslabel.config import load
-from wslabel.settings import Project
-from wslabel.steps.tables import Tables
+from wslabel.project.loading import load
+from wslabel.project.project import Project
 from wslabel.storage.table import serialize, shard_name
+from wslabel.workspace.workspace import Workspace
 
 NUM_IMAGES, SHARD = 1_000_000, 512
 CLIP = {
@@ -117,7 +117,7 @@ def _functions() -> list[dict[str, Any]]:
 def fill(made: Project) -> None:
     """Write the tables of a million images; all shards are alike, which voting does not notice."""
     rng = np.random.default_rng(0)
-    tables = Tables(made)
+    tables = Workspace(made)
     ids = pa.array([f"train/{i:016x}.jpg" for i in rng.integers(0, 2**62, SHARD)])
     columns: dict[str, np.ndarray] = {
         f"mean_{c}": rng.uniform(0, 255, SHARD) for c in ("red", "green", "blue")

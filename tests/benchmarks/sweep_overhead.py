@@ -15,10 +15,11 @@ from typing import Any
 import yaml
 
 from tests.benchmarks.training import project
-from wslabel.config import load
-from wslabel.steps.tables import Tables
-from wslabel.steps.train import ModelHome, training_run
-from wslabel.training.trainer import train_all_here
+from wslabel.project.loading import load
+from wslabel.stages.train.model_store import WorkspaceModels
+from wslabel.stages.train.runs import training_run
+from wslabel.training.local import train_here
+from wslabel.workspace.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
 COMMAND = "import sys; from wslabel.cli import main; main()"
@@ -70,11 +71,10 @@ def _both(folder: Path, path: Path, rates: list[float]) -> dict[str, float]:
     for rate in rates:
         changed = raw | {"training": raw["training"] | {"learning_rate": rate * 1.01}}
         (folder / "one.yaml").write_text(yaml.safe_dump(changed))
-        tables = Tables(load(folder / "one.yaml"))
-        (network,) = tables.networks.values()
-        train_all_here(
-            [training_run(tables, network)], ModelHome(tables.location), lambda news: None
-        )
+        workspace = Workspace(load(folder / "one.yaml"))
+        (network,) = workspace.networks.values()
+        store = WorkspaceModels(workspace.location)
+        train_here([training_run(workspace, network)], store, lambda event: None)
     trainings = time.perf_counter() - begun
     search = {"training.learning_rate": {"grid": rates}}
     config = {"project": path.name, "search": search, "metric": "loss"}

@@ -15,18 +15,24 @@ from typing import Any
 from tests.benchmarks.training import project
 
 COUNTS = (2_000, 10_000, 20_000)
-HOW = {"network": "cnn", "preprocess": {"resize": 64, "crop": 64}, "epochs": 1, "batch_size": 64}
+TRAINING = {
+    "network": "cnn",
+    "preprocess": {"resize": 64, "crop": 64},
+    "epochs": 1,
+    "batch_size": 64,
+}
 TRAIN = """
 import json, resource, sys
-from wslabel.steps import examples
-from wslabel.config import load
-from wslabel.steps.tables import Tables
-from wslabel.steps.train import ModelHome, training_run
-from wslabel.training.trainer import train_all_here
-examples.KEPT_BYTES = 0
-tables = Tables(load(sys.argv[1]))
-(network,) = tables.networks.values()
-train_all_here([training_run(tables, network)], ModelHome(tables.location), lambda news: None)
+from wslabel.examples.decoded_images import DecodedImages
+from wslabel.project.loading import load
+from wslabel.stages.train.model_store import WorkspaceModels
+from wslabel.stages.train.runs import training_run
+from wslabel.training.local import train_here
+from wslabel.workspace.workspace import Workspace
+workspace = Workspace(load(sys.argv[1]))
+(network,) = workspace.networks.values()
+run = training_run(workspace, network, DecodedImages(0))
+train_here([run], WorkspaceModels(workspace.location), lambda event: None)
 print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
 """
 
@@ -35,7 +41,7 @@ def measure() -> dict[str, Any]:
     peaks = {}
     for count in COUNTS:
         with tempfile.TemporaryDirectory() as name:
-            project(Path(name), count, HOW)
+            project(Path(name), count, TRAINING)
             found = subprocess.run(
                 [sys.executable, "-c", TRAIN, str(Path(name) / "p.yaml")],
                 check=True,

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.training import FINE, project
-from wslabel import pipeline
-from wslabel.engine.cluster import disconnect
-from wslabel.settings import Project
-from wslabel.steps.tables import Tables
-from wslabel.steps.train import CARD
+from wslabel.engine.execute import disconnect
+from wslabel.project.project import Project
+from wslabel.stages.train import train
+from wslabel.workspace.networks import CARD
+from wslabel.workspace.workspace import Workspace
 
 COUNT, TURNS, EPOCHS = 192, 2, 3
 
@@ -23,16 +23,16 @@ COUNT, TURNS, EPOCHS = 192, 2, 3
 def measure() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         found: dict[int, list[dict[str, float]]] = {1: [], 2: []}
-        how = {
+        training = {
             "network": "torchvision/efficientnet_b0",
             "preprocess": FINE,
             "epochs": EPOCHS,
             "batch_size": 32,
         }
-        made = project(Path(name), COUNT, how)
+        made = project(Path(name), COUNT, training)
         for turn in range(TURNS):
             for workers in (1, 2):
-                found[workers] += _history(made, how | {"workers": workers, "seed": turn})
+                found[workers] += _history(made, {"workers": workers, "seed": turn})
         disconnect()
     rates = {workers: _mean(records, "images_per_s") for workers, records in found.items()}
     wait = _mean(found[2], "data_wait")
@@ -44,17 +44,17 @@ def measure() -> dict[str, Any]:
     return {"value": rates[2] / rates[1], "unit": "ratio", "detail": detail}
 
 
-def _history(made: Project, how: dict[str, Any]) -> list[dict[str, float]]:
+def _history(made: Project, changes: dict[str, int]) -> list[dict[str, float]]:
     assert made.training is not None
-    own = made.training.model_copy(update={k: how[k] for k in ("workers", "seed")})
-    one = made.model_copy(update={"training": own})
-    tables = Tables(one)
-    network = tables.networks["original"]
-    if tables.location.exists(network.file):  # of the other number of workers: the same network
-        for entry in tables.location.files(network.folder, recursive=True):
-            tables.location.delete(f"{network.folder}/{entry.path}")
-    pipeline.train(one)
-    card = json.loads(tables.location.read(f"{network.folder}/{CARD}").to_pybytes())
+    own = made.training.model_copy(update=changes)
+    workspace = Workspace(made.model_copy(update={"training": own}))
+    network = workspace.networks["original"]
+    location = workspace.location
+    if location.exists(network.file):  # of the other number of workers: the same network
+        for entry in location.files(network.folder, recursive=True):
+            location.delete(f"{network.folder}/{entry.path}")
+    train.run(workspace)
+    card = json.loads(location.read(f"{network.folder}/{CARD}").to_pybytes())
     return list(card["history"][1:])
 
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import torch
 import torchvision
@@ -19,11 +18,11 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from tests.benchmarks.training import FINE, project, thumbnails
-from wslabel.steps import examples
-from wslabel.steps.tables import Tables
-from wslabel.steps.train import training_run
-from wslabel.training.group import Place
-from wslabel.training.loop import _Training
+from wslabel.examples.decoded_images import DecodedImages
+from wslabel.stages.train.runs import training_run
+from wslabel.training.loop import OngoingTraining
+from wslabel.training.worker_context import WorkerContext
+from wslabel.workspace.workspace import Workspace
 
 COUNT, BATCH_SIZE, TURNS = 142, 16, 3
 NETWORK = "torchvision/efficientnet_b0"
@@ -77,20 +76,20 @@ def plain(folder: Path, memory_format: torch.memory_format) -> Callable[[], int]
 
 def ours(root: Path) -> tuple[Callable[[], int], list[dict[str, float]]]:
     training = {"network": NETWORK, "preprocess": FINE, "batch_size": BATCH_SIZE, "augment": {}}
-    tables = Tables(project(root / "ours", COUNT, training | {"epochs": 100}))
-    run = training_run(tables, tables.networks["original"])
-    going = _Training(run, Place())
+    workspace = Workspace(project(root / "ours", COUNT, training | {"epochs": 100}))
+    run = training_run(workspace, workspace.networks["original"], DecodedImages(0))
+    ongoing = OngoingTraining(run, WorkerContext())
     count = sum(batch.count for batch in run.train(0, 0, 1))
 
     def epoch() -> int:
-        going.epoch()
+        ongoing.epoch()
         return count
 
-    return epoch, going.history
+    return epoch, ongoing.history
 
 
 def measure() -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as name, patch.object(examples, "KEPT_BYTES", 0):
+    with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         (root / "files").mkdir()
         mine, history = ours(root)

@@ -11,10 +11,10 @@ from PIL import Image
 
 from tests.benchmarks.data import NUM_DIFFERENT, photo
 from wslabel import pipeline, schema
-from wslabel.config import load
-from wslabel.settings import Project
-from wslabel.steps.tables import Tables
+from wslabel.project.loading import load
+from wslabel.project.project import Project
 from wslabel.storage.table import in_pieces, shard_name
+from wslabel.workspace.workspace import Workspace
 
 FINE = {"resize": 256, "crop": 224}
 
@@ -46,17 +46,17 @@ def project(folder: Path, count: int, training: dict[str, Any], **sections: Any)
     (folder / "images.csv").write_text("uri,truth\n" + "\n".join(lines) + "\n")
     (folder / "p.yaml").write_text(yaml.safe_dump(config))
     made = load(folder / "p.yaml")
-    pipeline.ingest(made)
-    _fill(Tables(made), thumbnails(count))
+    pipeline.run_stage(made, "ingest")
+    _fill(Workspace(made), thumbnails(count))
     return made
 
 
-def _fill(tables: Tables, jpegs: list[bytes]) -> None:
-    table = tables.extractors["thumbnail"].table(tables.location)
-    fields = schema.feature_table(schema.THUMBNAIL)
-    for shard in tables.shards:
-        ids = tables.images.read(shard_name(shard), ["image_id"]).column(0)
-        mine = [jpegs[int(name.partition(".")[0])] for name in ids.to_pylist()]
-        columns = [ids.combine_chunks(), pa.array(mine, pa.binary())]
-        columns.append(pa.nulls(len(mine), pa.string()))
+def _fill(workspace: Workspace, jpegs: list[bytes]) -> None:
+    extractor = workspace.extractors["thumbnail"]
+    table, fields = extractor.table(workspace.location), schema.feature_table(extractor.columns)
+    for shard in workspace.shards:
+        ids = workspace.images.read(shard_name(shard), ["image_id"]).column(0)
+        own = [jpegs[int(name.partition(".")[0])] for name in ids.to_pylist()]
+        columns = [ids.combine_chunks(), pa.array(own, pa.binary())]
+        columns.append(pa.nulls(len(own), pa.string()))
         table.commit(shard_name(shard), in_pieces(pa.Table.from_arrays(columns, schema=fields)))

@@ -14,19 +14,19 @@ from wslabel import pipeline
 from wslabel.engine.cluster import Resources, connect
 from wslabel.engine.plan import plan
 from wslabel.engine.tasks import run_tasks
-from wslabel.settings import Project
-from wslabel.steps.tables import Tables
-from wslabel.steps.vote import Vote
+from wslabel.project.project import Project
+from wslabel.stages.vote import Vote
 from wslabel.storage.table import GROUP_SIZE
+from wslabel.workspace.workspace import Workspace
 
 
 def measure() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         made = project(Path(name))
         fill(made)
-        assert not Tables(made).lacking()
+        assert not Workspace(made).lacking()
         start = time.perf_counter()
-        assert Tables(made).court.jury.voters  # embeds prompts and words
+        assert Workspace(made).court.applier.functions  # embeds prompts and words
         first = time.perf_counter() - start
         resources = connect(made.engine)
         start = time.perf_counter()
@@ -46,10 +46,10 @@ def measure() -> dict[str, Any]:
 
 
 def _marginal(made: Project, resources: Resources) -> float:
-    """Vote once more elsewhere and leave out the time until the first receipts."""
-    tables = Tables(made)
+    """Vote once more elsewhere and leave out the time until the first results."""
+    tables = Workspace(made)
     folders = {name: tables.extractors[name].folder for name in tables.voting_features}
-    step = Vote(tables.location, tables.court.jury, folders | {"": "images"}, "votes/again")
+    step = Vote(tables.location, tables.court.applier, folders | {"": "images"}, "votes/again")
     works = tables.votes.works
     pools = plan(resources, made.engine, num_items=len(works), uses_gpu=False)
     ends = [time.perf_counter() for _ in run_tasks(step, works, pools)]

@@ -12,8 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from wslabel.engine.work import Receipt
+from wslabel.engine.step import ItemResult
 from wslabel.errors import TooManyErrors, TransientStorageError
+
+
+def items(count: int) -> list[SimpleNamespace]:
+    """Make items whose payloads differ in length."""
+    return [
+        SimpleNamespace(key=key, payload=tuple(range(key, key + 1 + key % 3)))
+        for key in range(count)
+    ]
 
 
 def die() -> None:
@@ -23,7 +31,7 @@ def die() -> None:
 
 @dataclass(frozen=True)
 class Trouble:
-    """Goes through items, with trouble on some of them by their keys."""
+    """Goes through items, at once or in halves, with trouble on some of them by their keys."""
 
     kills_unless_isolated: frozenset[int] = frozenset()
     kills_always: frozenset[int] = frozenset()
@@ -31,6 +39,9 @@ class Trouble:
     fails: frozenset[int] = frozenset()
     is_left: frozenset[int] = frozenset()
     is_left_in_finish: frozenset[int] = frozenset()
+
+    def __call__(self, item: SimpleNamespace) -> ItemResult:
+        return self.finish(item, self.prepare(item, isolated=False))
 
     def prepare(self, item: SimpleNamespace, *, isolated: bool) -> dict[str, Any]:
         if item.key in self.kills_always or (
@@ -43,13 +54,13 @@ class Trouble:
             raise TooManyErrors(f"shard {item.key}: enough")
         return {"isolated": isolated, "sum": sum(item.payload), "process": os.getpid()}
 
-    def finish(self, item: SimpleNamespace, prepared: dict[str, Any]) -> Receipt:
+    def finish(self, item: SimpleNamespace, prepared: dict[str, Any]) -> ItemResult:
         if item.key in self.kills_in_finish:
             die()
         if item.key in self.is_left_in_finish:
             raise TransientStorageError(f"slow down, {item.key}")
-        result = prepared | {"payload": item.payload, "finished_by": os.getpid()}
-        return Receipt(item.key, len(item.payload), {"missing": item.key % 2}, result=result)
+        value = prepared | {"payload": item.payload, "finished_by": os.getpid()}
+        return ItemResult(item.key, len(item.payload), {"missing": item.key % 2}, value=value)
 
 
 def arrays(key: int) -> tuple[np.ndarray, ...]:
@@ -82,6 +93,6 @@ class SendArrays:
     def prepare(self, item: SimpleNamespace, *, isolated: bool) -> dict[str, Any]:
         return {"name": f"parcel-{item.key}", "arrays": arrays(item.key)}
 
-    def finish(self, item: SimpleNamespace, prepared: dict[str, Any]) -> Receipt:
+    def finish(self, item: SimpleNamespace, prepared: dict[str, Any]) -> ItemResult:
         pairs = zip(arrays(item.key), prepared["arrays"], strict=True)
-        return Receipt(item.key, result=(prepared["name"], [is_same(a, b) for a, b in pairs]))
+        return ItemResult(item.key, value=(prepared["name"], [is_same(a, b) for a, b in pairs]))

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from wslabel.config.engine import Engine
 from wslabel.engine.cluster import Resources
 from wslabel.engine.plan import Plan, plan
 from wslabel.errors import ClusterTooSmall
-from wslabel.settings import Engine
 
 EPSILON = 1e-6
 REFUSAL = re.compile(r"engine: \d+ (GPU )?actors of [\d.e-]+ [CG]PUs (need|leave none of) ")

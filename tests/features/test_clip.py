@@ -1,141 +1,47 @@
-"""CLIP's vectors are open_clip's own, and never random."""
+"""CLIP's settings: files or names of open_clip's, and what decides its values."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import open_clip
+import pyarrow as pa
 import pytest
-import torch
-from PIL import Image
 
-from wslabel.errors import WeightsError
-from wslabel.features import clip, resize
-from wslabel.features.decode import Decoded
-from wslabel.settings import Clip
-
-TEXTS = ["a photo of the sea", "a photo of the jungle", "a toaster"]
+from tests.features.sections import clip as section
+from wslabel.config.preprocess import Preprocess
+from wslabel.features.clip import ClipConfig
+from wslabel.features.model_info import ModelInfo
 
 
-def section(networks: Any, **changes: Any) -> Clip:
-    keys = {"model": str(networks.clip_config), "weights": str(networks.clip_weights)}
-    return Clip(kind="clip", **(keys | changes))
-
-
-@pytest.fixture(scope="module")
-def theirs(networks: Any) -> tuple[Any, Any]:
-    model, _, preprocess = open_clip.create_model_and_transforms(
-        "tiny-clip", pretrained=str(networks.clip_weights)
+def test_it_stores_one_embedding() -> None:
+    settings = ClipConfig(kind="clip")
+    (field,) = settings.columns(ModelInfo(Preprocess(), (), 16))
+    assert settings.stores_embedding
+    assert (field.name, field.type.value_type, field.type.list_size) == (
+        "embedding",
+        pa.float16(),
+        16,
     )
-    return model.eval(), preprocess
 
 
-@pytest.fixture(scope="module")
-def photos() -> list[np.ndarray]:
-    rng = np.random.default_rng(0)
-    shapes = [(60, 44), (32, 32), (80, 120)]
-    return [rng.integers(0, 256, (*shape, 3), np.uint8) for shape in shapes]
+@pytest.mark.parametrize(
+    ("weights", "is_file"),
+    [("laion2b_s34b_b79k", False), ("s3://bucket/clip.pt", True), ("/models/clip.pt", True)],
+)
+def test_weights_are_a_tag_or_a_file(weights: str, is_file: bool) -> None:
+    assert ClipConfig(kind="clip", weights=weights).has_weights_file == is_file
 
 
-def prepared(photos: list[np.ndarray], how: Any) -> np.ndarray:
-    return np.stack([resize.prepare(Decoded(p, is_gray=False), how) for p in photos])
-
-
-def test_the_card_tells_size_and_dimension(networks: Any) -> None:
-    card = clip.describe(section(networks), networks.clip_weights)
-    assert (card.preprocess.resize, card.preprocess.crop) == (32, 32)
-    assert card.preprocess.interpolation == "bicubic"
-    assert card.preprocess.mean == open_clip.OPENAI_DATASET_MEAN
-    assert card.embedding_dim == 16
-
-
-def test_embeddings_are_open_clips_own_and_of_length_one(
-    networks: Any, theirs: tuple[Any, Any], photos: list[np.ndarray]
-) -> None:
+def test_a_model_config_is_fetched_and_counts_by_its_content(networks: Any) -> None:
     settings = section(networks)
-    card = clip.describe(settings, networks.clip_weights)
-    model = clip.Model(settings, card, networks.clip_weights, "float32")
-    images = prepared(photos, card.preprocess)
-    found = model(images)["embedding"]
-    with torch.inference_mode():
-        batch = torch.stack([theirs[1](Image.fromarray(p)) for p in photos])
-        expected = theirs[0].encode_image(batch, normalize=True).numpy()
-    assert found.dtype == np.float16
-    assert np.allclose(np.linalg.norm(found.astype(np.float32), axis=1), 1, atol=2e-3)
-    assert np.allclose(model.outputs(images), expected, atol=5e-3)
-    assert np.array_equal(found, model.outputs(images).astype(np.float16))
+    local = settings.with_local_files(lambda uri: Path("/local") / Path(uri).name)
+    assert local.model == f"/local/{networks.clip_config.name}"
+    assert settings.identity(lambda path: f"hash of {path}") == [
+        {"kind": "clip", "model": f"hash of {networks.clip_config}"},
+        None,
+    ]
 
 
-def test_prompt_vectors_are_open_clips_own_and_of_length_one(
-    networks: Any, theirs: tuple[Any, Any]
-) -> None:
-    found = clip.prompt_vectors(section(networks), networks.clip_weights, TEXTS)
-    with torch.inference_mode():
-        tokens = open_clip.get_tokenizer("tiny-clip")(TEXTS)
-        expected = theirs[0].encode_text(tokens)
-    expected = (expected / expected.norm(dim=1, keepdim=True)).numpy()
-    assert found.dtype == np.float32
-    assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
-    assert np.allclose(found, expected, atol=1e-5)
-    assert not np.allclose(found[0], found[1], atol=1e-3)
-
-
-def test_two_loads_give_the_same_vectors(networks: Any) -> None:
-    first, second = (
-        clip.prompt_vectors(section(networks), networks.clip_weights, TEXTS) for _ in range(2)
-    )
-    assert np.array_equal(first, second)
-
-
-def test_an_absent_checkpoint_is_refused(networks: Any, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="absent"):
-        clip.describe(section(networks), tmp_path / "absent.pt")
-
-
-@pytest.mark.parametrize("lacking", ["everything", "visual", "text"])
-def test_an_incomplete_checkpoint_is_refused(networks: Any, tmp_path: Path, lacking: str) -> None:
-    state = torch.load(networks.clip_weights, weights_only=True)
-    kept = {
-        k: v
-        for k, v in state.items()
-        if lacking != "everything" and k.startswith("visual") != (lacking == "visual")
-    }
-    path = tmp_path / "part.pt"
-    torch.save(kept, path)
-    with pytest.raises(WeightsError, match=r"part\.pt: does not fit"):
-        clip.describe(section(networks), path)
-
-
-@pytest.mark.parametrize("data", [b"", b"garbage", b"<html>404</html>" * 9])
-def test_garbage_is_refused(networks: Any, tmp_path: Path, data: bytes) -> None:
-    path = tmp_path / "w.pt"
-    path.write_bytes(data)
-    with pytest.raises(WeightsError, match=r"w\.pt"):
-        clip.describe(section(networks), path)
-
-
-def test_the_checkpoint_of_another_model_is_refused(networks: Any, tmp_path: Path) -> None:
-    config = json.loads(networks.clip_config.read_text())
-    config["vision_cfg"]["width"] = 48
-    path = tmp_path / "wide-clip.json"
-    path.write_text(json.dumps(config))
-    with pytest.raises(WeightsError, match="does not fit"):
-        clip.describe(section(networks, model=str(path)), networks.clip_weights)
-
-
-def test_an_unknown_tag_is_refused_with_the_nearest() -> None:
-    with pytest.raises(WeightsError, match="did you mean 'laion2b_s34b_b79k'"):
-        clip.default_weights(Clip(kind="clip", model="ViT-B-32", weights="laion2b_s34b_b79"))
-
-
-def test_an_unknown_model_is_refused_with_the_nearest(networks: Any) -> None:
-    with pytest.raises(WeightsError, match="did you mean 'ViT-B-32'"):
-        clip.describe(section(networks, model="ViT-B-33"), networks.clip_weights)
-
-
-def test_a_model_config_without_towers_is_refused(networks: Any, tmp_path: Path) -> None:
-    path = tmp_path / "odd.json"
-    path.write_text(json.dumps({"embed_dim": 16}))
-    with pytest.raises(WeightsError, match="needs 'vision_cfg'"):
-        clip.describe(section(networks, model=str(path)), networks.clip_weights)
+def test_a_model_of_open_clips_counts_by_its_name() -> None:
+    settings = ClipConfig(kind="clip", precision="bfloat16", batch_size=3)
+    assert settings.with_local_files(Path) is settings
+    assert settings.identity(str) == [{"kind": "clip", "model": "ViT-B-32"}, None]

@@ -5,12 +5,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from wslabel import schema
-from wslabel.features import color
+from wslabel.features.color import COLUMNS, ColorConfig
 from wslabel.features.decode import Decoded
-from wslabel.settings import Color
 
-SETTINGS = Color(kind="color")
+SETTINGS = ColorConfig(kind="color")
 
 
 @st.composite
@@ -22,8 +20,8 @@ def images(draw: st.DrawFn) -> np.ndarray:
 
 
 def measured(pixels_HW3: np.ndarray) -> dict[str, float | int | None]:
-    values = color.compute(Decoded(pixels_HW3, is_gray=False), SETTINGS)
-    return dict(zip(schema.COLOR.names, values, strict=True))
+    values = SETTINGS.compute(Decoded(pixels_HW3, is_gray=False))
+    return dict(zip(COLUMNS.names, values, strict=True))
 
 
 def plainly(pixels_HW3: np.ndarray) -> dict[str, float | int]:
@@ -54,8 +52,8 @@ def test_a_large_bright_image_overflows_nothing() -> None:
 @settings(deadline=None, max_examples=50)
 @given(images())
 def test_every_pixel_is_won_once(pixels_HW3: np.ndarray) -> None:
-    found = measured(pixels_HW3)
-    wins = [found[f"pixels_{channel}"] for channel in ("red", "green", "blue")]
+    colors = measured(pixels_HW3)
+    wins = [colors[f"pixels_{channel}"] for channel in ("red", "green", "blue")]
     assert sum(wins) == pixels_HW3.shape[0] * pixels_HW3.shape[1]
 
 
@@ -70,18 +68,24 @@ def test_every_pixel_is_won_once(pixels_HW3: np.ndarray) -> None:
     ],
 )
 def test_a_tie_goes_to_blue_then_green(pixel: tuple[int, int, int], winner: str) -> None:
-    found = measured(np.array([[pixel]], np.uint8))
-    assert {c: found[f"pixels_{c}"] for c in ("red", "green", "blue")} == {
+    colors = measured(np.array([[pixel]], np.uint8))
+    assert {c: colors[f"pixels_{c}"] for c in ("red", "green", "blue")} == {
         c: int(c == winner) for c in ("red", "green", "blue")
     }
 
 
 def test_an_image_stored_without_colors_gives_nulls() -> None:
     gray = Decoded(np.full((4, 4, 3), 90, np.uint8), is_gray=True)
-    assert color.compute(gray, SETTINGS) == (None,) * len(schema.COLOR)
+    assert SETTINGS.compute(gray) == (None,) * len(COLUMNS)
 
 
 def test_a_view_of_a_larger_image_is_measured_alone() -> None:
     large = np.random.default_rng(3).integers(0, 256, (40, 30, 3), np.uint8)
     view = large[5:25:2, ::-1]
     assert measured(view) == plainly(view.copy())
+
+
+def test_its_columns_need_no_network() -> None:
+    assert SETTINGS.columns(None) == COLUMNS
+    assert not SETTINGS.stores_embedding
+    assert not SETTINGS.stores_categories

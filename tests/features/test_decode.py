@@ -178,13 +178,13 @@ def test_damage_gives_an_image_or_a_reason_and_nothing_else(
     reach = min(80, len(data)) if near_start else len(data)
     for place, value in damage:
         data[int(place * (reach - 1))] = value
-    found = outcome(bytes(data[: int(len(data) * keep)]))
-    if isinstance(found, Decoded):
-        assert found.pixels_HW3.ndim == 3
-        assert found.pixels_HW3.shape[2] == 3
-        assert found.pixels_HW3.dtype == np.uint8
+    decoded = outcome(bytes(data[: int(len(data) * keep)]))
+    if isinstance(decoded, Decoded):
+        assert decoded.pixels_HW3.ndim == 3
+        assert decoded.pixels_HW3.shape[2] == 3
+        assert decoded.pixels_HW3.dtype == np.uint8
     else:
-        assert found in ("not_an_image", "too_large")
+        assert decoded in ("not_an_image", "too_large")
 
 
 @settings(deadline=None, max_examples=100)

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms import CenterCrop
 
+from wslabel.config.preprocess import Preprocess
 from wslabel.features import resize
 from wslabel.features.decode import Decoded
-from wslabel.settings import Preprocess
 
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 sides = st.integers(1, 90)
@@ -32,18 +32,18 @@ def test_resizing_up_and_down_is_pillows_within_a_level_or_two(
 ) -> None:
     # Bicubic overshoots, by up to a third of the contrast: here nothing is cut off at 0 or 255.
     pixels = noise(*source, seed) // 2 + 64
-    found = resize.exact(Decoded(pixels, is_gray=False), target, interpolation)
+    resized = resize.exact(Decoded(pixels, is_gray=False), target, interpolation)
     pillow = Image.fromarray(pixels).resize(target[::-1], FILTERS[interpolation])
     allowed = 1 if interpolation == "bilinear" else 2
-    assert levels_apart(found, np.asarray(pillow)) <= allowed
+    assert levels_apart(resized, np.asarray(pillow)) <= allowed
 
 
 @pytest.mark.parametrize("target", [(224, 300), (500, 600), (32, 32)])
 def test_full_contrast_is_pillows_but_for_single_pixels(target: tuple[int, int]) -> None:
     pixels = noise(300, 411)
-    found = resize.exact(Decoded(pixels, is_gray=False), target, "bicubic")
+    resized = resize.exact(Decoded(pixels, is_gray=False), target, "bicubic")
     pillow = Image.fromarray(pixels).resize(target[::-1], Image.Resampling.BICUBIC)
-    apart = np.abs(found.astype(int) - np.asarray(pillow).astype(int))
+    apart = np.abs(resized.astype(int) - np.asarray(pillow).astype(int))
     assert (apart <= 1).mean() > 0.999
     assert apart.max() < 16
 
@@ -61,24 +61,24 @@ def test_cropping_is_torchvisions_padding_included(height: int, width: int, size
 def test_the_shorter_side_gets_its_size_and_the_longer_one_its_share(
     height: int, width: int, size: int
 ) -> None:
-    found = resize.shortest(Decoded(noise(height, width), is_gray=False), size, "bilinear")
+    resized = resize.shortest(Decoded(noise(height, width), is_gray=False), size, "bilinear")
     short, long = sorted((height, width))
-    assert sorted(found.shape[:2]) == [size, int(size * long / short)]
-    assert (found.shape[0] >= found.shape[1]) == (height >= width) or size == found.shape[0]
+    assert sorted(resized.shape[:2]) == [size, int(size * long / short)]
+    assert (resized.shape[0] >= resized.shape[1]) == (height >= width) or size == resized.shape[0]
 
 
 def test_an_image_of_the_right_size_is_left_alone() -> None:
     pixels = noise(20, 30)
-    found = resize.exact(Decoded(pixels, is_gray=False), (20, 30), "bicubic")
-    assert np.array_equal(found, pixels)
+    resized = resize.exact(Decoded(pixels, is_gray=False), (20, 30), "bicubic")
+    assert np.array_equal(resized, pixels)
 
 
 def test_squashing_forgets_the_aspect() -> None:
-    how = Preprocess(resize=16, mode="squash", crop=16, interpolation="bicubic")
+    squash = Preprocess(resize=16, mode="squash", crop=16, interpolation="bicubic")
     pixels = noise(50, 20) // 2 + 64
-    found = resize.prepare(Decoded(pixels, is_gray=False), how)
+    resized = resize.prepare(Decoded(pixels, is_gray=False), squash)
     pillow = Image.fromarray(pixels).resize((16, 16), Image.Resampling.BICUBIC)
-    assert levels_apart(found, np.asarray(pillow)) <= 1
+    assert levels_apart(resized, np.asarray(pillow)) <= 1
 
 
 def test_preparing_never_changes_the_image_itself() -> None:

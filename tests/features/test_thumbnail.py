@@ -1,14 +1,15 @@
 """A thumbnail is a small JPEG that looks like the image."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from wslabel.features import thumbnail
+from tests.projects import Change, assert_refused, put
 from wslabel.features.decode import Decoded, decode
-from wslabel.settings import Thumbnail
+from wslabel.features.thumbnail import ThumbnailConfig
 
 
 def gradient(height: int, width: int) -> np.ndarray:
@@ -18,8 +19,8 @@ def gradient(height: int, width: int) -> np.ndarray:
 
 
 def made(pixels: np.ndarray, size: int, quality: int = 90) -> bytes:
-    settings = Thumbnail(kind="thumbnail", size=size, quality=quality)
-    (jpeg,) = thumbnail.compute(Decoded(pixels, is_gray=False), settings)
+    settings = ThumbnailConfig(kind="thumbnail", size=size, quality=quality)
+    (jpeg,) = settings.compute(Decoded(pixels, is_gray=False))
     return jpeg
 
 
@@ -49,3 +50,22 @@ def test_it_is_a_jpeg_of_the_quality_asked_for() -> None:
 
 def test_the_same_image_gives_the_same_bytes() -> None:
     assert made(gradient(70, 50), 32) == made(gradient(70, 50), 32)
+
+
+def test_it_fills_the_column_that_holds_the_picture() -> None:
+    settings = ThumbnailConfig(kind="thumbnail")
+    assert settings.columns(None).names == [settings.picture_column] == ["jpeg"]
+
+
+WRONG: dict[str, tuple[Change, list[str]]] = {
+    "a negative size": (
+        put("features", "thumbnail", "size", value=-1),
+        [": features.thumbnail.size: ", "greater than or equal to 16", "found -1"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_settings_are_refused_plainly(home: Path, name: str) -> None:
+    change, parts = WRONG[name]
+    assert_refused(home, change, parts)

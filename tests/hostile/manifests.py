@@ -12,18 +12,18 @@ import pyarrow.parquet as pq
 FULL = {"image_id": "id", "truth": "class", "split_column": "part", "metadata": ["title"]}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """One manifest.
 
     Attributes:
-        what: it is.
-        name: of its file.
-        data: the bytes of the file.
-        says: the refusal, a regular expression; None where all rows are taken.
-        rows: so many, where it is taken.
-        missing: so many of them turn out to be no images.
-        settings: of the source.
+        what: What is odd or broken about it, in a few words.
+        name: Name of its file.
+        data: Bytes of its file.
+        says: The refusal, a regular expression; None where all rows are taken.
+        rows: Number of rows, where it is taken.
+        missing: Number of rows that turn out to be no images.
+        settings: Settings of the source beside its path.
     """
 
     what: str
@@ -47,7 +47,9 @@ def of(
     """A CSV manifest, unless `name` says otherwise."""
     name, missing = more.pop("name", "list.csv"), more.pop("missing", 0)
     data = data.encode() if isinstance(data, str) else data
-    return Manifest(what, name, data, says, rows, missing, more)
+    return Manifest(
+        what=what, name=name, data=data, says=says, rows=rows, missing=missing, settings=more
+    )
 
 
 def rows(what: str, columns: Any, says: str | None = None, rows: int = 0, **more: Any) -> Manifest:

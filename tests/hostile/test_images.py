@@ -10,10 +10,10 @@ import pytest
 from tests.conftest import write_config
 from tests.hostile.images import Case, cases
 from wslabel import pipeline
-from wslabel.config import load
 from wslabel.features.decode import Undecodable, decode
-from wslabel.steps.tables import Tables
+from wslabel.project.loading import load
 from wslabel.storage.table import shard_name
+from wslabel.workspace.workspace import Workspace
 
 CASES = list(cases())
 MAX_PIXELS = 50_000_000
@@ -59,7 +59,7 @@ def test_a_folder_of_them_loses_no_row(tmp_path: Path) -> None:
     expected = Counter(case.error for case in CASES if case.error)
     assert outcomes["featurize"].errors == dict(expected)
     assert outcomes["featurize"].num_images == len(CASES)
-    tables = Tables(project)
+    tables = Workspace(project)
     for name in ("color", "thumbnail"):
         table = tables.extractors[name].table(tables.location)
         whole = pa.concat_tables(table.read(shard_name(shard)) for shard in tables.shards)

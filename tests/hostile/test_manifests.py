@@ -14,15 +14,16 @@ from PIL import Image
 
 from tests.conftest import tiny_config, write_config
 from tests.hostile.manifests import Manifest, manifests, parquet
-from wslabel import pipeline
-from wslabel.config import load
+from wslabel.config.base import S3
 from wslabel.errors import SourceError, WslabelError
 from wslabel.features.decode import Undecodable, decode
+from wslabel.project.loading import load
+from wslabel.project.project import Project
 from wslabel.schema import ERROR_KINDS
-from wslabel.settings import S3, Project
 from wslabel.sources.fetch import Fetcher, Unfetchable
-from wslabel.steps.tables import Tables
+from wslabel.stages import ingest
 from wslabel.storage.table import shard_name
+from wslabel.workspace.workspace import Workspace
 
 
 @pytest.fixture
@@ -39,10 +40,10 @@ def project(folder: Path, name: str, **more: Any) -> Project:
     return load(write_config(folder / "p.yaml", config))
 
 
-def ingested(one: Project) -> pa.Table:
-    pipeline.ingest(one)
-    tables = Tables(one)
-    return pa.concat_tables(tables.images.read(shard_name(s)) for s in tables.shards)
+def ingested(made: Project) -> pa.Table:
+    ingest.run(made)
+    workspace = Workspace(made)
+    return pa.concat_tables(workspace.images.read(shard_name(s)) for s in workspace.shards)
 
 
 def error_of(uri: str) -> str | None:
@@ -55,26 +56,26 @@ def error_of(uri: str) -> str | None:
 
 
 def test_the_corpus_is_as_large_as_it_should_be() -> None:
-    found = manifests()
-    assert len(found) >= 40
-    assert len({(m.data, m.name, str(m.settings)) for m in found}) == len(found)
+    corpus = manifests()
+    assert len(corpus) >= 40
+    assert len({(m.data, m.name, str(m.settings)) for m in corpus}) == len(corpus)
 
 
 @pytest.mark.parametrize("manifest", manifests(), ids=lambda m: m.what)
 @pytest.mark.timeout(60)
 def test_a_manifest_is_taken_whole_or_refused(folder: Path, manifest: Manifest) -> None:
     (folder / manifest.name).write_bytes(manifest.data)
-    one = project(folder, manifest.name, **manifest.settings)
+    listed = project(folder, manifest.name, **manifest.settings)
     if manifest.says is not None:
         with pytest.raises(SourceError, match=manifest.says) as caught:
-            pipeline.ingest(one)
+            ingest.run(listed)
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 700
-        assert Tables(one).shards == []
+        assert Workspace(listed).shards == []
         return
-    found = ingested(one)
-    assert found.num_rows == manifest.rows
-    errors = [error_of(uri) for uri in found.column("uri").to_pylist()]
+    images = ingested(listed)
+    assert images.num_rows == manifest.rows
+    errors = [error_of(uri) for uri in images.column("uri").to_pylist()]
     assert sum(error is not None for error in errors) == manifest.missing
     assert {error for error in errors if error is not None} <= set(ERROR_KINDS)
 
@@ -92,15 +93,15 @@ def test_columns_keep_the_type_that_they_had(
     folder: Path, before: dict[str, Any], after: dict[str, Any], says: str | None
 ) -> None:
     (folder / "list.parquet").write_bytes(parquet({"uri": ["a.jpg"]} | before))
-    one = project(folder, "list.parquet", metadata=["y"])
-    assert ingested(one).num_rows == 1
+    listed = project(folder, "list.parquet", metadata=["y"])
+    assert ingested(listed).num_rows == 1
     (folder / "list.parquet").write_bytes(parquet({"uri": ["a.jpg", "b.jpg"]} | after))
     if says is None:
-        assert ingested(one).num_rows == 2
+        assert ingested(listed).num_rows == 2
         return
     with pytest.raises(SourceError, match=says):
-        pipeline.ingest(one)
-    assert len(Tables(one).shards) == 1
+        ingest.run(listed)
+    assert len(Workspace(listed).shards) == 1
 
 
 CELLS = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
@@ -145,20 +146,20 @@ def _csv(header: str, rows: list[list[str]]) -> bytes:
 def _ends_well(folder: Path, name: str, data: bytes) -> None:
     """Either every row stands in the manifest under an id of its own, or nothing does."""
     (folder / name).write_bytes(data)
-    one = project(folder, name)
+    listed = project(folder, name)
     try:
-        found = ingested(one)
+        images = ingested(listed)
     except WslabelError as error:
         said = str(error)
     else:
         said = None
     if said is not None:
         assert "\n" not in said
-        assert Tables(one).shards == []
+        assert Workspace(listed).shards == []
         return
-    ids = found.column("image_id").to_pylist()
+    ids = images.column("image_id").to_pylist()
     assert len(set(ids)) == len(ids) > 0
     if name.endswith(".csv"):
         text = io.StringIO(data.decode("utf-8-sig"), newline="")
         assert len(ids) == len([row for row in csv.reader(text, strict=True) if row]) - 1
-    assert found.column("uri").null_count == 0
+    assert images.column("uri").null_count == 0

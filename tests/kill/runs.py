@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 import pyarrow.parquet as pq
 
-from wslabel.settings import S3
+from wslabel.config.base import S3
 from wslabel.storage.location import Location
-from wslabel.training.trainer import TIMES
+from wslabel.training.checkpoints import TIMES
 
 HOOKS = Path(__file__).parent / "hooks"
 COMMAND = [sys.executable, "-c", "from wslabel.cli import main; main()"]

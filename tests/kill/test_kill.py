@@ -22,7 +22,7 @@ from tests.kill.runs import (
     same,
     start,
 )
-from wslabel.settings import S3
+from wslabel.config.base import S3
 
 pytestmark = [
     pytest.mark.kill,

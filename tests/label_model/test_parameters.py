@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from snorkel.labeling.model import LabelModel
 
-from wslabel.label_model.labels import hard
-from wslabel.label_model.parameters import Parameters, apply
+from wslabel.label_model.hard_labels import hard
+from wslabel.label_model.parameters import Parameters
 
 
 def draw_parameters(
@@ -57,7 +57,7 @@ def test_probabilities_and_labels_equal_snorkels(
     parameters = draw_parameters(rng, num_functions, num_classes)
     votes_NM = draw_votes(rng, (num_images, num_functions), num_classes, coverage)
     model = snorkel_with(parameters, votes_NM)
-    probs_NK = apply(parameters, votes_NM.astype(np.int8))
+    probs_NK = parameters.probabilities(votes_NM.astype(np.int8))
     voted_N = (votes_NM != -1).any(axis=1)
     expected_NK = model.predict_proba(votes_NM)
     assert np.isnan(probs_NK[~voted_N]).all()
@@ -77,9 +77,13 @@ def test_a_label_depends_on_the_votes_of_its_image_alone(seed: int, num_images: 
     parameters = draw_parameters(rng, 7, 5)
     votes_NM = draw_votes(rng, (num_images, 7), 5, 0.5)
     order_N = rng.permutation(num_images)
-    whole_NK = apply(parameters, votes_NM)
-    assert np.array_equal(apply(parameters, votes_NM[order_N]), whole_NK[order_N], equal_nan=True)
-    alone_NK = np.concatenate([apply(parameters, votes_NM[i : i + 1]) for i in range(num_images)])
+    whole_NK = parameters.probabilities(votes_NM)
+    assert np.array_equal(
+        parameters.probabilities(votes_NM[order_N]), whole_NK[order_N], equal_nan=True
+    )
+    alone_NK = np.concatenate(
+        [parameters.probabilities(votes_NM[i : i + 1]) for i in range(num_images)]
+    )
     assert np.array_equal(alone_NK, whole_NK, equal_nan=True)
 
 
@@ -88,14 +92,36 @@ def test_very_unlikely_votes_still_give_probabilities() -> None:
     mu[1] = [1e-9, 3e-9]
     parameters = Parameters(mu, np.array([0.5, 0.5]), np.ones(80))
     votes_NM = np.ones((1, 80), np.int8)
-    assert np.allclose(apply(parameters, votes_NM), [[0.25, 0.75]])
+    assert np.allclose(parameters.probabilities(votes_NM), [[0.25, 0.75]])
 
 
 def test_no_image_gives_no_label() -> None:
     parameters = draw_parameters(np.random.default_rng(0), 4, 3)
-    probs_NK = apply(parameters, np.empty((0, 4), np.int8))
+    probs_NK = parameters.probabilities(np.empty((0, 4), np.int8))
     assert probs_NK.shape == (0, 3)
     assert hard(probs_NK).shape == (0,)
+
+
+def test_accuracies_are_the_learnt_ones_and_unknown_for_a_silent_function() -> None:
+    parameters = draw_parameters(np.random.default_rng(0), 4, 3)
+    assert np.array_equal(parameters.accuracies(), parameters.weights_M, equal_nan=True)
+    assert np.isnan(parameters.accuracies()[0])
+
+
+@settings(deadline=None, max_examples=50)
+@given(seed=st.integers(0, 2**32), num_classes=st.integers(2, 5))
+def test_evidence_adds_up_to_the_lead_of_the_likeliest_class(seed: int, num_classes: int) -> None:
+    rng = np.random.default_rng(seed)
+    parameters = draw_parameters(rng, 6, num_classes)
+    votes_M = draw_votes(rng, (1, 6), num_classes, 0.6)[0]
+    votes_M[0] = 0
+    evidence_M = parameters.evidence(votes_M)
+    assert (evidence_M[votes_M == -1] == 0).all()
+    probs_K = parameters.probabilities(votes_M[None])[0]
+    second, first = np.argsort(probs_K)[-2:]
+    prior = np.log(parameters.class_balance[first] / parameters.class_balance[second])
+    lead = np.log(probs_K[first] / probs_K[second])
+    assert np.isclose(evidence_M.sum() + prior, lead, rtol=1e-6, atol=1e-6)
 
 
 @settings(deadline=None, max_examples=50)

@@ -8,26 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.label_model.votes import draw_votes, votes_and_classes
 from wslabel.label_model import summary
-from wslabel.label_model.patterns import compress
 from wslabel.label_model.summary import Summary, merge, summarize
 
 Votes = NDArray[np.integer[Any]]
-
-
-def draw_votes(seed: int, shape: tuple[int, int], num_classes: int, coverage: float) -> Votes:
-    random = np.random.default_rng(seed)
-    votes_NM = random.integers(0, num_classes, shape, dtype=np.int8)
-    votes_NM[random.random(shape) >= coverage] = -1
-    return votes_NM
-
-
-@st.composite
-def votes_and_classes(draw: st.DrawFn) -> tuple[Votes, int]:
-    num_classes = draw(st.integers(2, 12))
-    shape = draw(st.integers(0, 60)), draw(st.integers(1, 40))
-    coverage = draw(st.sampled_from([0.0, 0.1, 0.6, 1.0]))
-    return draw_votes(draw(st.integers(0, 2**32)), shape, num_classes, coverage), num_classes
 
 
 def by_definition(votes_NM: Votes, num_classes: int) -> NDArray[np.int64]:
@@ -39,16 +24,6 @@ def by_definition(votes_NM: Votes, num_classes: int) -> NDArray[np.int64]:
 
 def same(a: Summary, b: Summary) -> bool:
     return a.num_images == b.num_images and np.array_equal(a.cooccurrence, b.cooccurrence)
-
-
-@settings(deadline=None, max_examples=50)
-@given(votes_and_classes())
-def test_patterns_give_the_votes_back(case: tuple[Votes, int]) -> None:
-    votes_NM, num_classes = case
-    patterns = compress(votes_NM, num_classes)
-    assert np.array_equal(patterns.votes_PM[patterns.pattern_N], votes_NM)
-    assert len(np.unique(patterns.votes_PM, axis=0)) == len(patterns.votes_PM)
-    assert np.array_equal(np.bincount(patterns.pattern_N), patterns.counts_P)
 
 
 @settings(deadline=None, max_examples=50)

@@ -1,11 +1,14 @@
 """Color votes are the tutorial's: the highest channel wins, ties go blue, green, red."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wslabel.labeling.color import ColorVoter
+from tests.projects import Change, assert_refused, put
+from wslabel.labeling.color import ColorLF
 from wslabel.schema import ABSTAIN
 
 JUNGLE, SEA, FIRE = 0, 1, 2
@@ -20,9 +23,9 @@ def vote(statistic: str, *bgr: Pixel, classes: tuple[int, int, int] = ALL) -> li
         f"c.{prefix}_{name}": np.array([values[i] for values in bgr], dtype)
         for i, name in enumerate(("blue", "green", "red"))
     }
-    found = ColorVoter("lf", "c", statistic, classes)(columns)
-    assert found.dtype == np.int8
-    return found.tolist()
+    votes = ColorLF("lf", "c", statistic, classes)(columns)
+    assert votes.dtype == np.int8
+    return votes.tolist()
 
 
 @pytest.mark.parametrize("statistic", ["mean", "pixel"])
@@ -51,7 +54,7 @@ def test_an_image_without_colors_abstains() -> None:
 
 
 def test_it_reads_only_its_statistic() -> None:
-    assert ColorVoter("lf", "c", "pixel", ALL).reads == (
+    assert ColorLF("lf", "c", "pixel", ALL).reads == (
         "c.pixels_blue",
         "c.pixels_green",
         "c.pixels_red",
@@ -62,3 +65,29 @@ def test_it_reads_only_its_statistic() -> None:
 @given(st.lists(st.tuples(*[st.integers(0, 4)] * 3), min_size=1, max_size=30))
 def test_votes_are_numpys_argmax_over_bgr(pixels: list[tuple[int, int, int]]) -> None:
     assert vote("pixel", *pixels) == [ALL[i] for i in np.argmax(pixels, axis=1)]
+
+
+WRONG: dict[str, tuple[Change, list[str]]] = {
+    "unknown class of a vote": (
+        put("labeling_functions", 0, "votes", "blue", value="see"),
+        [": labeling_functions[0] (mean)", "unknown class 'see'", "did you mean 'sea'?"],
+    ),
+    "a color that is none": (
+        put("labeling_functions", 0, "votes", value={"purple": "sea"}),
+        [
+            ": labeling_functions[0] (mean).votes.purple: ",
+            "'red', 'green' or 'blue'",
+            "found 'purple'",
+        ],
+    ),
+    "misspelled statistic": (
+        put("labeling_functions", 0, "statistic", value="median"),
+        [": labeling_functions[0] (mean).statistic: ", "'mean' or 'pixel'", "found 'median'"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_settings_are_refused_plainly(home: Path, name: str) -> None:
+    change, parts = WRONG[name]
+    assert_refused(home, change, parts)

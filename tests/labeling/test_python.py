@@ -1,6 +1,7 @@
 """Functions of the user's vote by columns, or by rows as Snorkel's do."""
 
 import hashlib
+import statistics
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from snorkel.labeling import LabelingFunction, PandasLFApplier, labeling_function
 
+from tests.projects import Change, assert_refused, put
 from wslabel.errors import ConfigError
-from wslabel.labeling.jury import Jury
-from wslabel.labeling.python import PythonVoter, is_snorkel, load
+from wslabel.labeling.applier import LFApplier
+from wslabel.labeling.python import PythonLF, is_snorkel, load
 
 Seen = Mapping[str, np.ndarray]
 titles = st.lists(st.text("abc beach tree"), min_size=1, max_size=20)
@@ -47,20 +49,20 @@ def test_a_batch_function_sees_its_columns_and_the_image_ids_only() -> None:
         seen.append(sorted(columns))
         return np.zeros(len(columns["image_id"]), int)
 
-    PythonVoter("lf", look, {"title": "title"}, by_row=False)(batch(["a", "b"]))
+    PythonLF("lf", look, {"title": "title"}, by_row=False)(batch(["a", "b"]))
     assert seen == [["image_id", "title"]]
 
 
 def test_columns_go_by_the_names_that_the_function_knows() -> None:
-    voter = PythonVoter("lf", lambda c: c["color_mean"], {"color_mean": "color.mean"}, by_row=False)
-    assert voter.reads == ("color.mean",)
-    found = voter({"image_id": np.array(["a"], object), "color.mean": np.array([4])})
-    assert found.tolist() == [4]
+    function = PythonLF("lf", lambda c: c["color_mean"], {"color_mean": "color.mean"}, by_row=False)
+    assert function.reads == ("color.mean",)
+    votes = function({"image_id": np.array(["a"], object), "color.mean": np.array([4])})
+    assert votes.tolist() == [4]
 
 
 def test_a_batch_function_votes() -> None:
-    voter = PythonVoter("lf", by_title, {"title": "title"}, by_row=False)
-    assert voter(batch(["a beach", "a tree"])).tolist() == [1, -1]
+    function = PythonLF("lf", by_title, {"title": "title"}, by_row=False)
+    assert function(batch(["a beach", "a tree"])).tolist() == [1, -1]
 
 
 @settings(deadline=None, max_examples=40)
@@ -68,21 +70,21 @@ def test_a_batch_function_votes() -> None:
 def test_snorkels_functions_vote_as_snorkel_applies_them(texts: list[str]) -> None:
     functions: list[LabelingFunction] = [mentions_beach, is_short]
     theirs = PandasLFApplier(functions).apply(pd.DataFrame({"title": texts}), progress_bar=False)
-    voters = [PythonVoter(f.name, f, {"title": "title"}, by_row=True) for f in functions]
-    assert np.array_equal(Jury(voters, 2)(batch(texts)), theirs)
+    functions = [PythonLF(f.name, f, {"title": "title"}, by_row=True) for f in functions]
+    assert np.array_equal(LFApplier(functions, 2)(batch(texts)), theirs)
 
 
 def test_no_images_give_no_votes() -> None:
     for function, by_row in ((mentions_beach, True), (by_title, False)):
-        found = PythonVoter("lf", function, {"title": "title"}, by_row=by_row)(batch([]))
-        assert found.shape == (0,)
+        votes = PythonLF("lf", function, {"title": "title"}, by_row=by_row)(batch([]))
+        assert votes.shape == (0,)
 
 
 @pytest.mark.parametrize("odd", [0.7, 1.0, None, "1", np.float32(1)])
 def test_a_row_function_that_gives_no_integer_is_refused(odd: object) -> None:
-    voter = PythonVoter("lf", lambda row: odd, {"title": "title"}, by_row=True)
+    function = PythonLF("lf", lambda row: odd, {"title": "title"}, by_row=True)
     with pytest.raises(TypeError):
-        voter(batch(["a"]))
+        function(batch(["a"]))
 
 
 def test_snorkels_functions_are_told_from_others() -> None:
@@ -136,3 +138,51 @@ def test_a_module_that_cannot_be_imported_says_why(
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot import"):
         load("lf", f"{tmp_path}/nothing.py:vote")
+
+
+def test_a_file_named_like_a_module_of_pythons_does_not_stand_in_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "statistics.py"
+    path.write_text("import math\n\ndef vote(columns):\n    return math.ceil(0.5)\n")
+    function, module, _ = load("lf", f"{path}:vote")
+    assert function({}) == 1
+    assert module.__name__.startswith("wslabel_user_statistics_")
+    assert statistics.mean([1, 3]) == 2
+    assert sys.modules["statistics"] is statistics
+
+
+def test_two_files_of_one_name_are_two_modules(tmp_path: Path) -> None:
+    for folder, vote in (("a", 0), ("b", 1)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "own.py").write_text(f"def vote(columns):\n    return {vote}\n")
+    votes = [load("lf", f"{tmp_path / folder / 'own.py'}:vote")[0]({}) for folder in "ab"]
+    assert votes == [0, 1]
+
+
+WRONG: dict[str, tuple[Change, list[str]]] = {
+    "a python function of no feature": (
+        put("labeling_functions", 4, "features", value=["colr"]),
+        [": labeling_functions[4] (mine).features: ", "named 'colr'", "did you mean 'color'?"],
+    ),
+    "truth for a python function": (
+        put("labeling_functions", 4, "metadata", value=["truth"]),
+        [": labeling_functions[4] (mine).metadata: ", "must not see 'truth'"],
+    ),
+    "a function without a module": (
+        put("labeling_functions", 4, "function", value="vote"),
+        [": labeling_functions[4] (mine).function: expected 'module:function', found 'vote'"],
+    ),
+    "a module that is not there": (
+        put("labeling_functions", 4, "function", value="no_such_module:vote"),
+        [": labeling_functions[4] (mine).function: ", "no module 'no_such_module'"],
+    ),
+    "a module without a name": (
+        put("labeling_functions", 4, "function", value="..x:vote"),
+        [": labeling_functions[4] (mine).function: ", "no module '..x'"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_settings_are_refused_plainly(home: Path, name: str) -> None:
+    change, parts = WRONG[name]
+    assert_refused(home, change, parts)

@@ -16,20 +16,21 @@ from scipy import stats
 from tests.conftest import LINEAR, Learnable, write_config
 from wslabel import pipeline, schema
 from wslabel.columns import to_array
-from wslabel.config import load
+from wslabel.config.experiments import SelfTraining
+from wslabel.config.training import Training
 from wslabel.engine.cluster import Resources
 from wslabel.errors import ClusterTooSmall, ConfigError
-from wslabel.loops.compare import compare, comparison, paired, splits_of, table
-from wslabel.loops.self_train import Learner, self_train
-from wslabel.loops.sweep import _Scores, share, sweep
-from wslabel.settings import SelfTraining, Training
-from wslabel.steps.correct import candidates, cuts
-from wslabel.steps.evaluate import Answers
-from wslabel.steps.examples import Part
-from wslabel.steps.folds import by_truth, deal_folds
-from wslabel.steps.tables import Tables
-from wslabel.steps.train import training_run
-from wslabel.training.board import News
+from wslabel.experiments.compare import compare, comparison, paired, splits_of, table
+from wslabel.experiments.folds import by_truth, deal_folds
+from wslabel.experiments.pseudo_labels import candidates, cuts
+from wslabel.experiments.self_train import Learner, self_train
+from wslabel.experiments.sweep import _Scores, share, sweep
+from wslabel.project.loading import load
+from wslabel.stages.evaluate import Answers
+from wslabel.stages.train.runs import training_run
+from wslabel.training.events import EpochEvent
+from wslabel.workspace.columns import Part
+from wslabel.workspace.workspace import Workspace
 
 
 @given(
@@ -108,9 +109,11 @@ def test_networks_are_compared_on_what_they_have_not_learned(
 
 def test_a_network_judges_exactly_what_was_held_out_of_it(learnable: Learnable) -> None:
     training = LINEAR | {"labels": ["original", "hard"], "epochs": 2}
-    project = learnable.load(name="pooled", training=training, comparison={"seeds": 1, "folds": 3})
+    project = learnable.load(
+        name="held_out_predictions", training=training, comparison={"seeds": 1, "folds": 3}
+    )
     accuracy = compare(project).report["rows"][0]["accuracy"]
-    tables = Tables(project)
+    tables = Workspace(project)
     folds = by_truth(tables, 3, 0)
     fold_N = to_array(folds.read_group(0, ["fold"]).column("fold"))
     truth = [tables.images.read(f"{s:05d}.parquet", ["truth"]).column(0) for s in tables.shards]
@@ -134,7 +137,7 @@ def test_a_network_judges_exactly_what_was_held_out_of_it(learnable: Learnable) 
 def test_what_is_held_out_does_not_validate_either(learnable: Learnable) -> None:
     training = LINEAR | {"labels": ["original", "hard"], "validate_on": "truth"}
     project = learnable.load(name="chosen", training=training, comparison={"folds": 3})
-    tables = Tables(project)
+    tables = Workspace(project)
     folds = by_truth(tables, 3, 0)
     how = project.training.variant("original")
     splits = splits_of(project.comparison, how)
@@ -210,7 +213,7 @@ def test_without_any_truth_nothing_is_called_right_or_wrong(
 
 def corrected(project: Any, how: dict[str, Any]) -> None:
     """Check the labels of the first round against their ingredients."""
-    tables = Tables(project)
+    tables = Workspace(project)
     given_NK = to_array(tables.labels.table.read(tables.labels.works[0].name).column(1))
     splits = [tables.images.read(f"{s:05d}.parquet", ["split"]).column(0) for s in tables.shards]
     train = np.concatenate([s.to_numpy() for s in splits]) == "train"
@@ -335,8 +338,8 @@ def test_a_trial_that_goes_on_tells_what_it_was_like_before() -> None:
     told: list[Any] = []
     scores = _Scores("loss", "models/x", told.append)
     earlier = tuple({"epoch": e, "validation_loss": loss} for e, loss in ((1, 0.2), (2, 0.5)))
-    scores.hear(News("soft", 3, earlier[-1], earlier))
-    scores.hear(News("soft", 3, {"epoch": 3, "validation_loss": 0.4}))
+    scores.on_event(EpochEvent("soft", 3, earlier[-1], earlier))
+    scores.on_event(EpochEvent("soft", 3, {"epoch": 3, "validation_loss": 0.4}))
     assert [(record["epoch"], record["score"]) for record in told] == [
         (1, -0.2),
         (2, -0.2),

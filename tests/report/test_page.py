@@ -4,11 +4,30 @@ import re
 from html.parser import HTMLParser
 
 import numpy as np
-from markupsafe import Markup
+import pytest
 
-from wslabel.report import charts
-from wslabel.report.page import Chart, Gallery, Grid, Page, Picture, Section, render
-from wslabel.report.statistics import Histogram, calibrate
+from tests.report.evaluations import evaluation
+from wslabel.metrics import calibrate
+from wslabel.report.charts.dots import DotChart, Dots
+from wslabel.report.charts.histogram import HistogramChart
+from wslabel.report.charts.lines import LineChart
+from wslabel.report.charts.parallel import ParallelChart
+from wslabel.report.charts.reliability import ReliabilityChart
+from wslabel.report.confusion import confusion_table, pair_table
+from wslabel.report.evaluation_sections import presentation
+from wslabel.report.page import render
+from wslabel.report.presentation import (
+    Chart,
+    Column,
+    Fact,
+    Gallery,
+    Kind,
+    Picture,
+    Presentation,
+    Section,
+    Table,
+)
+from wslabel.report.statistics import Histogram
 
 EVIL = "<script>alert(1)</script>\"'&"
 
@@ -35,33 +54,54 @@ class Balanced(HTMLParser):
         assert self.open.pop() == tag
 
 
-def page() -> str:
-    picture = Picture(EVIL, b"\xff\xd8", EVIL, "0.9", [EVIL], EVIL)
-    drawings = [
-        charts.histogram(Histogram(-1, 1, np.array([1, 0, 3])), EVIL, [(0.2, EVIL)]),
-        charts.heat(np.eye(2), [EVIL, "b"], EVIL),
-        charts.reliability(calibrate(np.array([[0.9, 0.1]]), np.array([0])), EVIL),
-        charts.bar(0.5),
-    ]
-    section = Section(
-        EVIL,
-        EVIL,
-        [Grid((EVIL, "n"), [(EVIL, "1,000"), (Markup(charts.bar(None)), "-")], EVIL)],
-        [Chart(EVIL, drawing, EVIL) for drawing in drawings],
-        [Gallery(EVIL, [picture])],
+def charts() -> tuple[Chart, ...]:
+    calibration = calibrate(np.array([0]), np.array([[0.9, 0.1]]))
+    histogram = Histogram(-1, 1, np.array([1, 0, 3]))
+    return (
+        HistogramChart(title=EVIL, histogram=histogram, marks=((EVIL, 0.2),), note=EVIL),
+        ReliabilityChart(title=EVIL, calibration=calibration, note=EVIL),
+        DotChart(title=EVIL, rows=(Dots(EVIL, (0.5, 0.7)), Dots("b", (0.1,))), note=EVIL),
+        LineChart(title=EVIL, series={EVIL: [0.1, 0.4]}, note=EVIL),
+        ParallelChart(title=EVIL, axes={EVIL: [EVIL, "b"], "score": [0.1, 0.2]}, note=EVIL),
     )
-    return render(Page(EVIL, EVIL, [(EVIL, EVIL)], [section]))
 
 
-def test_tags_are_balanced_and_no_text_becomes_one() -> None:
+def everything() -> Presentation:
+    columns = (Column(EVIL), Column("share", Kind.SHARE), Column("names", Kind.NAMES))
+    rows = ((EVIL, 0.25, (EVIL, EVIL)), (EVIL, None, ()))
+    plain = Table(title=EVIL, columns=columns, rows=rows, limit=1, noun=EVIL, note=EVIL)
+    confusion = confusion_table([EVIL, "b"], np.array([[3, 1], [0, 2]]), EVIL)
+    pairs = pair_table([f"{EVIL}{i}" for i in range(40)], np.full((40, 40), 0.5), "p", EVIL, EVIL)
+    picture = Picture(
+        image_id=EVIL,
+        thumbnail=b"\xff\xd8",
+        label=EVIL,
+        confidence=0.9,
+        votes=(EVIL,),
+        truth=EVIL,
+    )
+    section = Section(
+        title=EVIL,
+        note=EVIL,
+        tables=(plain, confusion, pairs),
+        charts=charts(),
+        galleries=(Gallery(EVIL, (picture,)),),
+    )
+    return Presentation(
+        title=EVIL, subtitle=EVIL, facts=(Fact(EVIL, EVIL, Kind.TEXT),), sections=(section,)
+    )
+
+
+@pytest.mark.parametrize("shown", [everything(), presentation(evaluation(8))])
+def test_tags_are_balanced_and_no_text_becomes_one(shown: Presentation) -> None:
     parser = Balanced()
-    parser.feed(page())
+    parser.feed(render(shown))
     assert parser.open == []
     assert "script" not in parser.seen
 
 
 def test_it_refers_to_nothing_outside() -> None:
-    text = page()
+    text = render(everything())
     sources = re.findall(r'(?:src|href)="([^"]*)"', text)
     assert sources
     assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
@@ -69,6 +109,26 @@ def test_it_refers_to_nothing_outside() -> None:
     assert "@import" not in text
 
 
-def test_numbers_stand_to_the_right() -> None:
-    grid = Grid(("a", "b", "c"), [("x", "1,234.5", "-"), ("y", 3, "50%")])
-    assert grid.numeric == [False, True, True]
+def test_what_is_cut_is_counted_and_what_is_empty_is_a_dash() -> None:
+    text = render(everything())
+    assert f"and 1 more {EVIL.replace('<', '&lt;').replace('>', '&gt;')[:4]}" in text
+    columns = (Column("a"), Column("b", Kind.COUNT))
+    table = Table(title="t", columns=columns, rows=(("x", 1_234), ("y", None)))
+    page = render(Presentation(title="p", sections=(Section(title="s", tables=(table,)),)))
+    assert '<td class="n" data-name="b">1,234</td>' in page
+    assert '<td class="n" data-name="b">-</td>' in page
+
+
+@pytest.mark.parametrize("num_classes", [2, 8, 100, 1_000])
+def test_it_stays_small(num_classes: int) -> None:
+    page = render(presentation(evaluation(num_classes, num_functions=200)))
+    assert len(page) < 250_000
+    assert ("and 980 more classes" in page) == (num_classes == 1_000)
+    assert ("Truth downwards" in page) == (num_classes <= 20)
+    assert "and 140 more labeling functions" in page
+
+
+def test_a_page_shows_the_calibration_error_of_the_table() -> None:
+    found = evaluation(8).networks["soft"]
+    assert found.calibration_error is not None
+    assert f"{found.calibration_error:.4f}" in render(presentation(evaluation(8)))

@@ -1,11 +1,10 @@
 """What the page counts adds up over any cut into shards, and is what a plain computation gives."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wslabel.report.statistics import calibrate, histogram, most, pairs
+from wslabel.report.statistics import filled, histogram, most, pairs
 from wslabel.schema import ABSTAIN
 
 
@@ -27,26 +26,20 @@ def test_histograms_add_up(case: tuple[np.random.Generator, int, int]) -> None:
 
 
 @given(cut())
-def test_calibrations_add_up(case: tuple[np.random.Generator, int, int]) -> None:
-    rng, size, at = case
-    probs = rng.dirichlet(np.ones(3), size)
-    probs[rng.random(size) < 0.2] = np.nan
-    truth = rng.integers(-1, 3, size)
-    whole, parts = calibrate(probs, truth), calibrate(probs[:at], truth[:at])
-    parts += calibrate(probs[at:], truth[at:])
-    assert whole.counts_B.tolist() == parts.counts_B.tolist()
-    assert whole.correct_B.tolist() == parts.correct_B.tolist()
-    assert whole.confidence_B == pytest.approx(parts.confidence_B)
-    assert whole.counts_B.sum() == ((truth >= 0) & ~np.isnan(probs[:, 0])).sum()
-
-
-def test_calibration_by_hand() -> None:
-    probs = np.array([[0.95, 0.05], [0.85, 0.15], [0.15, 0.85], [0.4, 0.6], [np.nan, np.nan]])
-    found = calibrate(probs, np.array([0, 1, 1, -1, 0]))
-    assert found.counts_B.tolist() == [0] * 8 + [2, 1]
-    assert found.correct_B.tolist() == [0] * 8 + [1, 1]
-    assert found.error() == pytest.approx((abs(1 - 1.7) + abs(1 - 0.95)) / 3)
-    assert calibrate(probs[:0], np.zeros(0, int)).error() is None
+def test_a_fine_histogram_is_cut_to_what_it_holds(
+    case: tuple[np.random.Generator, int, int],
+) -> None:
+    rng, size, _ = case
+    values = rng.normal(0.3, 0.1, size)
+    fine = histogram(values, -1.0, 2.0, 600)
+    shown = filled(fine)
+    assert shown.counts_B.sum() == size
+    assert len(shown.counts_B) <= 50 or not size
+    if size:
+        assert shown.counts_B[0] > 0
+        width = (shown.high - shown.low) / len(shown.counts_B)
+        assert shown.low <= values.min() + 1e-9
+        assert values.max() - 1e-9 <= shown.high < values.max() + 2 * width
 
 
 @given(cut(), st.integers(1, 4))
@@ -55,7 +48,7 @@ def test_pairs_are_those_of_loops(
 ) -> None:
     rng, size, _ = case
     votes = rng.integers(-1, 3, (size, num_voters)).astype(np.int8)
-    overlaps, conflicts = pairs(votes, 3)
+    overlaps, conflicts = pairs(votes)
     for i in range(num_voters):
         for j in range(num_voters):
             both = [(a, b) for a, b in votes[:, [i, j]].tolist() if ABSTAIN not in (a, b)]

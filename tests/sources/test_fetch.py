@@ -11,9 +11,9 @@ import boto3
 import pytest
 
 from tests.conftest import S3Server
+from wslabel.config.base import S3
 from wslabel.errors import TransientStorageError
 from wslabel.schema import ERROR_KINDS
-from wslabel.settings import S3
 from wslabel.sources.fetch import Fetcher, Unfetchable
 from wslabel.storage.location import RETRIES, Location
 
@@ -111,8 +111,8 @@ class TestS3:
         for name in names:
             bucket.create(name, name.encode())
         with ThreadPoolExecutor(8) as pool:
-            found = list(pool.map(Fetcher(bucket.s3), map(bucket.uri, names)))
-        assert found == [name.encode() for name in names]
+            fetched = list(pool.map(Fetcher(bucket.s3), map(bucket.uri, names)))
+        assert fetched == [name.encode() for name in names]
 
 
 class TestWeb:

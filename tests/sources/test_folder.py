@@ -8,9 +8,10 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import S3Server
+from tests.sources.contexts import context
+from wslabel.config.base import S3
 from wslabel.errors import SourceError
-from wslabel.settings import S3, Folder
-from wslabel.sources.folder import read
+from wslabel.sources.folder import FolderConfig
 from wslabel.storage.location import Location
 
 FILES = (
@@ -47,10 +48,10 @@ def listed(request: pytest.FixtureRequest, disk: str) -> tuple[str, Read]:
     fill(Location(root, s3))
 
     def rows(path: str | None = None, **settings: Any) -> list[dict[str, Any]]:
-        folder = Folder(source="folder", path=path or root, **settings)
-        found: list[dict[str, Any]] = read(folder, s3).to_pylist()
+        folder = FolderConfig(source="folder", path=path or root, **settings)
+        listing: list[dict[str, Any]] = folder.list_images(context(s3)).to_pylist()
         # A workspace may lie in the folder; drafts have no suffix of an image.
-        return sorted(found, key=lambda row: row["image_id"])
+        return sorted(listing, key=lambda row: row["image_id"])
 
     return root, rows
 
@@ -67,8 +68,8 @@ class TestOnDiskAndS3:
         assert rows(root + "/") == rows()
 
     def test_others_are_skipped_where_classes_are_named(self, listed: tuple[str, Read]) -> None:
-        found = listed[1](classes={"sea": "coast", "jungle": ["forest", "forest/deep"]})
-        assert {row["image_id"]: row["truth"] for row in found} == {
+        listing = listed[1](classes={"sea": "coast", "jungle": ["forest", "forest/deep"]})
+        assert {row["image_id"]: row["truth"] for row in listing} == {
             "coast/c1.jpg": "sea",
             "coast/c2.JPEG": "sea",
             "forest/f1.png": "jungle",
@@ -76,15 +77,15 @@ class TestOnDiskAndS3:
         }
 
     def test_others_are_kept_without_truth(self, listed: tuple[str, Read]) -> None:
-        found = listed[1](classes={"sea": "coast"}, other_folders="keep")
-        assert [row["image_id"] for row in found] == sorted(IMAGES)
-        truths = {row["image_id"]: row["truth"] for row in found}
+        listing = listed[1](classes={"sea": "coast"}, other_folders="keep")
+        assert [row["image_id"] for row in listing] == sorted(IMAGES)
+        truths = {row["image_id"]: row["truth"] for row in listing}
         assert truths.pop("coast/c1.jpg") == truths.pop("coast/c2.JPEG") == "sea"
         assert set(truths.values()) == {None}
 
     def test_only_wanted_extensions_are_listed(self, listed: tuple[str, Read]) -> None:
-        found = listed[1](extensions=[".png", ".txt"])
-        assert [row["image_id"] for row in found] == ["coast/notes.txt", "forest/f1.png"]
+        listing = listed[1](extensions=[".png", ".txt"])
+        assert [row["image_id"] for row in listing] == ["coast/notes.txt", "forest/f1.png"]
 
     def test_a_folder_without_images_names_the_nearest(self, listed: tuple[str, Read]) -> None:
         root, rows = listed
@@ -110,19 +111,22 @@ def test_disk_and_s3_list_the_same(disk: str, s3_server: S3Server) -> None:
     for root, settings in ((disk, S3()), (remote, s3)):
         fill(Location(root, settings))
     classes = {"sea": "coast", "jungle": "forest"}
-    mine = read(Folder(source="folder", path=disk, classes=classes), S3())
-    theirs = read(Folder(source="folder", path=remote, classes=classes), s3)
+    local = FolderConfig(source="folder", path=disk, classes=classes)
+    mine = local.list_images(context())
+    theirs = local.model_copy(update={"path": remote}).list_images(context(s3))
     assert mine.drop_columns("uri").equals(theirs.drop_columns("uri"))
 
 
 def test_drafts_are_no_images(disk: str) -> None:
     fill(Location(disk))
     Path(disk, ".staging", uuid4().hex).write_bytes(b"half")
-    assert len(read(Folder(source="folder", path=disk), S3())) == len(IMAGES)
+    listing = FolderConfig(source="folder", path=disk).list_images(context())
+    assert len(listing) == len(IMAGES)
 
 
 def test_the_scenes_are_listed_with_their_truth(scenes: Path) -> None:
     classes = {"jungle": "forest", "sea": "coast"}
-    found = read(Folder(source="folder", path=str(scenes), classes=classes), S3())
-    assert found.column("truth").to_pylist() == ["sea"] * 30 + ["jungle"] * 30
-    assert found.column("image_id").to_pylist()[::30] == ["coast/c00.jpg", "forest/f00.jpg"]
+    settings = FolderConfig(source="folder", path=str(scenes), classes=classes)
+    listing = settings.list_images(context())
+    assert listing.column("truth").to_pylist() == ["sea"] * 30 + ["jungle"] * 30
+    assert listing.column("image_id").to_pylist()[::30] == ["coast/c00.jpg", "forest/f00.jpg"]

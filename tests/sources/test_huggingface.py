@@ -1,5 +1,6 @@
 """Data sets of the library `datasets` are listed, and their images fetched where they lie."""
 
+import importlib.util
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,13 @@ import pytest
 from PIL import Image
 
 from tests.conftest import S3Server
-from wslabel.errors import SourceError
-from wslabel.settings import S3, HuggingFace
+from tests.sources.contexts import context
+from wslabel.config.base import S3
+from wslabel.config.problems import validated
+from wslabel.errors import ConfigError, SourceError
 from wslabel.sources import huggingface
 from wslabel.sources.fetch import Fetcher
+from wslabel.sources.huggingface import HuggingFaceConfig
 from wslabel.storage.location import Location
 
 COLORS = {"coast": (20, 60, 200), "forest": (20, 160, 30)}
@@ -72,8 +76,8 @@ def parquet_folder(root: Path, images: list[bytes | None]) -> Path:
 
 def listed(dataset: Path, workspace: Location, **more: Any) -> list[dict[str, Any]]:
     settings = {"source": "huggingface", "dataset": str(dataset)} | more
-    found = huggingface.read(HuggingFace.model_validate(settings), workspace)
-    rows: list[dict[str, Any]] = found.to_pylist()
+    listing = HuggingFaceConfig.model_validate(settings).list_images(context(workspace=workspace))
+    rows: list[dict[str, Any]] = listing.to_pylist()
     return rows
 
 
@@ -94,8 +98,9 @@ def test_images_in_parquet_are_packed_once_and_fetched_by_range(
     monkeypatch.setattr(huggingface, "PACK", 4000)
     images = [jpeg((10 * index, 60, 200), 32 + index) for index in range(14)]
     root = parquet_folder(tmp_path / "hub", images)
-    how: dict[str, Any] = {"truth": "label", "metadata": ["caption", "number"]}
-    rows = listed(root, workspace, splits={"train": "train"}, **how)
+    settings: dict[str, Any] = {"truth": "label", "metadata": ["caption", "number"]}
+    settings |= {"splits": {"train": "train"}}
+    rows = listed(root, workspace, **settings)
     fetch = Fetcher(workspace.s3)
     assert [fetch(row["uri"]) for row in rows] == images
     assert len({row["image_id"] for row in rows}) == len(rows)
@@ -107,7 +112,7 @@ def test_images_in_parquet_are_packed_once_and_fetched_by_range(
     assert len(packed) > 2
     # A part that a killed ingest did not write is written again, the others are left alone.
     workspace.delete(f"packed/{packed[1].path}")
-    assert listed(root, workspace, splits={"train": "train"}, **how) == rows
+    assert listed(root, workspace, **settings) == rows
     again = workspace.files("packed")
     assert [e.path for e in again] == [e.path for e in packed]
     assert again[0] == packed[0]
@@ -150,3 +155,34 @@ def test_a_row_without_an_image_is_refused(tmp_path: Path) -> None:
     root = parquet_folder(tmp_path / "hub", [jpeg((1, 2, 3)), None])
     with pytest.raises(SourceError, match=r"row 1 \(from 0\) has no uri"):
         listed(root, Location(str(tmp_path / "workspace")))
+
+
+def test_an_absent_library_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(SourceError, match=r"pip install 'wslabel\[huggingface\]'"):
+        listed(tmp_path, Location(str(tmp_path / "workspace")))
+
+
+def test_a_folder_is_listed_anew_when_its_files_change(tmp_path: Path) -> None:
+    root = image_folder(tmp_path / "photos")
+    settings = HuggingFaceConfig(source="huggingface", dataset=str(root))
+    before = settings.listing_state(S3())
+    assert settings.listing_state(S3()) == before
+    (root / "coast" / "new.jpg").write_bytes(jpeg((1, 2, 3)))
+    assert settings.listing_state(S3()) != before
+    assert HuggingFaceConfig(source="huggingface", dataset="user/data").listing_state(S3()) == []
+
+
+def test_a_name_on_the_hub_is_no_path_and_a_path_must_be_there(tmp_path: Path) -> None:
+    def dataset(name: str) -> str:
+        file = tmp_path / "p.yaml"
+        section = {"source": "huggingface", "dataset": name}
+        return validated(HuggingFaceConfig, section, file, tmp_path).dataset
+
+    assert dataset("user/data") == "user/data"
+    (tmp_path / "user" / "data").mkdir(parents=True)
+    assert dataset("user/data") == str(tmp_path / "user" / "data")
+    with pytest.raises(ConfigError, match=r"dataset: there is no file '.*photo'"):
+        dataset("./photo")
+    with pytest.raises(ConfigError, match="expected a path or s3://"):
+        dataset("https://host/data")

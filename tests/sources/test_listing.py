@@ -63,6 +63,6 @@ class TestCheck:
 
 
 def test_classes_are_found_by_the_sources_own_names() -> None:
-    found = class_of({"sea": ["coast", "beach"], "jungle": "forest"})
-    assert found == {"coast": "sea", "beach": "sea", "forest": "jungle"}
+    classes = class_of({"sea": ["coast", "beach"], "jungle": "forest"})
+    assert classes == {"coast": "sea", "beach": "sea", "forest": "jungle"}
     assert class_of({}) == {}

@@ -11,9 +11,10 @@ import pytest
 
 from tests.conftest import S3Server
 from tests.open_images import CAT, FOREST, JUNGLE, OCEAN, SEA, Release, image_metadata
+from tests.sources.contexts import context
+from wslabel.config.base import S3
 from wslabel.errors import SourceError
-from wslabel.settings import S3, OpenImages
-from wslabel.sources.openimages import read
+from wslabel.sources.openimages import OpenImagesConfig
 from wslabel.storage.location import Location
 
 CLASSES = {"jungle": ["Jungle", "forest"], "sea": "SEA"}
@@ -34,8 +35,8 @@ def listing(
     files: dict[str, Any], s3: S3 | None = None, **more: Any
 ) -> tuple[dict[str, list[Any]], list[str]]:
     told: list[str] = []
-    settings = OpenImages.model_validate({"classes": CLASSES} | files | more)
-    return read(settings, s3 or S3(), told.append).to_pydict(), told
+    settings = OpenImagesConfig.model_validate({"classes": CLASSES} | files | more)
+    return settings.list_images(context(s3, tell=told.append)).to_pydict(), told
 
 
 @pytest.fixture(params=[True, False], ids=["header", "no header"])
@@ -44,13 +45,13 @@ def files(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
 
 
 def test_images_verified_to_show_just_one_class_are_listed(files: dict[str, Any]) -> None:
-    found, told = listing(files)
-    assert found["image_id"] == ["a1", "a2", "b1", "c1"]
-    assert found["truth"] == ["sea", "jungle", "jungle", "sea"]
-    assert found["split"] == [None] * 4
-    assert found["truth_absent"] == [[], ["sea"], [], ["jungle"]]
+    listed, told = listing(files)
+    assert listed["image_id"] == ["a1", "a2", "b1", "c1"]
+    assert listed["truth"] == ["sea", "jungle", "jungle", "sea"]
+    assert listed["split"] == [None] * 4
+    assert listed["truth_absent"] == [[], ["sea"], [], ["jungle"]]
     root = "s3://open-images-dataset"
-    assert found["uri"] == [
+    assert listed["uri"] == [
         *(f"{root}/train/a1.jpg", f"{root}/train/a2.jpg"),
         *(f"{root}/validation/b1.jpg", f"{root}/test/c1.jpg"),
     ]
@@ -89,22 +90,22 @@ def test_a_class_without_any_image_is_told(files: dict[str, Any]) -> None:
 
 def test_a_cap_takes_the_same_sample_whatever_the_order_of_lines(tmp_path: Path) -> None:
     labels = [(f"i{n:03d}", SEA if n % 2 else JUNGLE, 1) for n in range(200)]
-    one = Release(tmp_path / "one", {"train": labels}).write()
-    two = Release(tmp_path / "two", {"train": labels[::-1]}).write()
-    found, _ = listing(one, max_per_class=20)
-    assert (found["truth"].count("sea"), found["truth"].count("jungle")) == (20, 20)
-    assert listing(two, max_per_class=20)[0]["image_id"] == found["image_id"]
-    assert set(found["image_id"]) < set(listing(one, max_per_class=30)[0]["image_id"])
-    assert set(listing(one, max_per_class=20, seed=1)[0]["image_id"]) != set(found["image_id"])
+    forward = Release(tmp_path / "forward", {"train": labels}).write()
+    backward = Release(tmp_path / "backward", {"train": labels[::-1]}).write()
+    listed, _ = listing(forward, max_per_class=20)
+    assert (listed["truth"].count("sea"), listed["truth"].count("jungle")) == (20, 20)
+    assert listing(backward, max_per_class=20)[0]["image_id"] == listed["image_id"]
+    assert set(listed["image_id"]) < set(listing(forward, max_per_class=30)[0]["image_id"])
+    assert set(listing(forward, max_per_class=20, seed=1)[0]["image_id"]) != set(listed["image_id"])
 
 
 def test_titles_come_from_the_image_metadata(files: dict[str, Any], tmp_path: Path) -> None:
     titles = {"a1": 'The "sea", at dawn', "zz": "not ours", "b1": "Trees", "c1": ""}
     path = image_metadata(tmp_path / "images.csv", titles)
-    found, _ = listing(
+    listed, _ = listing(
         files, metadata=["Title"], image_metadata=dict.fromkeys(files["labels"], path)
     )
-    assert found["Title"] == ['The "sea", at dawn', None, "Trees", ""]
+    assert listed["Title"] == ['The "sea", at dawn', None, "Trees", ""]
     with pytest.raises(SourceError, match=r"images\.csv: expected columns ImageID, Titel"):
         listing(files, metadata=["Titel"], image_metadata=dict.fromkeys(files["labels"], path))
 
@@ -164,7 +165,7 @@ def test_files_are_read_from_the_web(files: dict[str, Any], tmp_path: Path) -> N
 def test_classes_are_found_in_the_real_list(real: Path, tmp_path: Path) -> None:
     files = Release(tmp_path / "oi", LABELS).write()
     files |= {"class_descriptions": str(real / "oidv6-class-descriptions.csv")}
-    found, _ = listing(files)
-    assert found["image_id"] == ["a1", "a2", "b1", "c1"]
+    listed, _ = listing(files)
+    assert listed["image_id"] == ["a1", "a2", "b1", "c1"]
     with pytest.raises(SourceError, match=r"has no class 'Sprengers tulip'; .*Sprenger's tulip"):
         listing(files, classes={"tulip": "Sprengers tulip", "sea": "Sea"})

@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import S3Server
+from tests.sources.contexts import context
+from wslabel.config.base import S3
 from wslabel.errors import SourceError
-from wslabel.settings import S3, TableSource
-from wslabel.sources.table import read
+from wslabel.sources.table import TableConfig
 from wslabel.storage.location import Location
 
 ROWS = pa.table(
@@ -42,20 +43,19 @@ def write(request: pytest.FixtureRequest, tmp_path: Path) -> Write:
 
 
 def rows(path: str, s3: S3 | None = None, **settings: Any) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = read(
-        TableSource(source="table", path=path, **settings), s3 or S3()
-    ).to_pydict()
-    return found
+    table = TableConfig(source="table", path=path, **settings)
+    columns: dict[str, list[Any]] = table.list_images(context(s3)).to_pydict()
+    return columns
 
 
 class TestCsvAndParquet:
     def test_a_uri_alone_is_enough(self, write: Write, tmp_path: Path) -> None:
-        found = rows(write(ROWS.select(["uri"])))
-        assert found["image_id"] == ROWS.column("uri").to_pylist()
-        relative, *absolute = found["uri"]
+        listing = rows(write(ROWS.select(["uri"])))
+        assert listing["image_id"] == ROWS.column("uri").to_pylist()
+        relative, *absolute = listing["uri"]
         assert relative == f"{tmp_path}/a.jpg"
         assert absolute == ROWS.column("uri").to_pylist()[1:]
-        assert found["split"] == found["truth"] == [None] * 4
+        assert listing["split"] == listing["truth"] == [None] * 4
 
     def test_other_columns_may_hold_the_uri(self, write: Write) -> None:
         path = write(ROWS.rename_columns({"uri": "where"}))
@@ -66,14 +66,14 @@ class TestCsvAndParquet:
 
     def test_ids_that_look_like_numbers_stay_as_they_are_written(self, write: Write) -> None:
         table = pa.table({"uri": ["/a", "/b"], "key": ["007", "07"], "class": ["01", "1"]})
-        found = rows(write(table), image_id="key", truth="class", classes={"sea": "01"})
-        assert found["image_id"] == ["007", "07"]
-        assert found["truth"] == ["sea", None]
+        listing = rows(write(table), image_id="key", truth="class", classes={"sea": "01"})
+        assert listing["image_id"] == ["007", "07"]
+        assert listing["truth"] == ["sea", None]
 
     def test_truth_is_translated_and_others_have_none(self, write: Write) -> None:
         classes = {"sea": ["Coast", "Beach"]}
-        found = rows(write(ROWS), truth="class", classes=classes)
-        assert found["truth"] == ["sea", "sea", None, None]
+        listing = rows(write(ROWS), truth="class", classes=classes)
+        assert listing["truth"] == ["sea", "sea", None, None]
 
     def test_truth_without_classes_is_taken_as_it_is(self, write: Write) -> None:
         assert rows(write(ROWS), truth="class")["truth"] == ["Coast", "Beach", None, "City"]
@@ -83,12 +83,12 @@ class TestCsvAndParquet:
 
     def test_metadata_travels_with_its_type(self, write: Write) -> None:
         path = write(ROWS)
-        settings = TableSource(source="table", path=path, metadata=["year", "title"])
-        found = read(settings, S3())
-        assert found.column_names == ["image_id", "uri", "split", "truth", "year", "title"]
-        assert found.column("year").to_pylist() == [1999, None, 2001, 2002]
-        assert found.schema.field("year").type == pa.int64()
-        assert found.column("title").to_pylist()[:2] == ["das Meer", "x, y"]
+        settings = TableConfig(source="table", path=path, metadata=["year", "title"])
+        listing = settings.list_images(context())
+        assert listing.column_names == ["image_id", "uri", "split", "truth", "year", "title"]
+        assert listing.column("year").to_pylist() == [1999, None, 2001, 2002]
+        assert listing.schema.field("year").type == pa.int64()
+        assert listing.column("title").to_pylist()[:2] == ["das Meer", "x, y"]
 
     @pytest.mark.parametrize("setting", ["uri", "image_id", "truth", "split_column"])
     def test_a_missing_column_names_the_nearest(self, write: Write, setting: str) -> None:
@@ -170,7 +170,7 @@ class TestFiles:
     def test_a_table_on_s3_names_images_beside_it(self, s3_server: S3Server) -> None:
         root, s3 = f"s3://{s3_server.bucket}/{uuid4().hex}", S3(endpoint=s3_server.endpoint)
         Location(root, s3).create("list.csv", b"uri\na.jpg\n/abs/b.jpg\ns3://x/c.jpg\n")
-        found = rows(f"{root}/list.csv", s3)
-        assert found["uri"] == [f"{root}/a.jpg", "/abs/b.jpg", "s3://x/c.jpg"]
+        listing = rows(f"{root}/list.csv", s3)
+        assert listing["uri"] == [f"{root}/a.jpg", "/abs/b.jpg", "s3://x/c.jpg"]
         with pytest.raises(SourceError, match="there is no such file"):
             rows(f"{root}/none.csv", s3)

@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import S3Server
+from tests.sources.contexts import context
+from wslabel.config.base import S3
 from wslabel.errors import SourceError
-from wslabel.settings import S3, WebDataset
 from wslabel.sources.fetch import Fetcher, Unfetchable
-from wslabel.sources.webdataset import read
+from wslabel.sources.webdataset import WebDatasetConfig
 from wslabel.storage.location import Location
 
 MEMBERS = {
@@ -45,8 +46,8 @@ def tarred(members: Mapping[str, bytes], form: int = tarfile.PAX_FORMAT) -> byte
 
 
 def listed(root: str, s3: S3 | None = None, **more: Any) -> list[dict[str, Any]]:
-    found = WebDataset.model_validate({"source": "webdataset", "path": root} | more)
-    rows: list[dict[str, Any]] = read(found, s3 or S3()).to_pylist()
+    settings = WebDatasetConfig.model_validate({"source": "webdataset", "path": root} | more)
+    rows: list[dict[str, Any]] = settings.list_images(context(s3)).to_pylist()
     return rows
 
 

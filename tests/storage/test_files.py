@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import S3Server
+from wslabel.config.base import S3
 from wslabel.errors import WeightsError
-from wslabel.settings import S3
 from wslabel.storage.files import (
     cache_folder,
     content_hash,

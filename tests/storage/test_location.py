@@ -16,8 +16,8 @@ import pyarrow as pa
 import pytest
 
 from tests.conftest import S3Server
+from wslabel.config.base import S3
 from wslabel.errors import StorageError, TransientStorageError
-from wslabel.settings import S3
 from wslabel.storage.location import (
     RETRIES,
     STAGING,

@@ -240,7 +240,11 @@ class TestGenerations:
 
 
 def feature_shard() -> tuple[pa.Table, dict[str, list[object]]]:
-    fields = schema.feature_table(schema.classifier(2, 3))
+    categories = [
+        pa.field("category_ids", schema.vector(pa.int16(), 2)),
+        pa.field("category_probabilities", schema.vector(pa.float32(), 2)),
+    ]
+    fields = schema.feature_table(pa.schema([*categories, schema.embedding(3)]))
     rows: dict[str, list[object]] = {
         "image_id": ["a", "b", "c"],
         "category_ids": [[1, 2], None, [7, 0]],

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms.v2 import functional as reference
 
-from wslabel.settings import Augmentations
+from wslabel.config.optimization import Augmentations
 from wslabel.training.augment import Changes, apply, draw
 
 

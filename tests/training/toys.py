@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from wslabel.settings import Training
+from wslabel.config.training import Training
+from wslabel.examples.sampler import assign_batches
 from wslabel.training.batch import Batch
-from wslabel.training.loop import Run
-from wslabel.training.objectives import Supervised
-from wslabel.training.order import deal
+from wslabel.training.run import Run
+from wslabel.training.supervised import Supervised
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """Examples from memory, dealt to workers in the same batches however many there are."""
+    """Examples from memory, in the same batches however many workers share them."""
 
     inputs: np.ndarray
     targets: np.ndarray
@@ -26,15 +26,24 @@ class Arrays:
 
     def __call__(self, epoch: int, rank: int, world_size: int) -> Iterator[Batch]:
         weights = np.ones(len(self.inputs), np.float32) if self.weights is None else self.weights
-        dealt = deal([np.arange(len(self.inputs))], self.batch_size, np.random.default_rng(epoch))
-        for number in range(dealt.num_batches):
-            parts = [dealt.part(number, r, world_size) for r in range(world_size)]
-            rows = parts[rank] if len(parts[rank]) else dealt.rows_N[:1]
+        assignment = assign_batches(
+            [np.arange(len(self.inputs))], self.batch_size, np.random.default_rng(epoch)
+        )
+        for number in range(assignment.num_batches):
+            parts = [assignment.part(number, r, world_size) for r in range(world_size)]
+            rows = assignment.seen(number, rank, world_size)
             mine = weights[rows] * (len(parts[rank]) > 0)
             total = sum(float(weights[part].sum()) for part in parts)
             other = None if self.other is None else self.other[rows]
             sizes = tuple(len(part) for part in parts)
-            yield Batch(self.inputs[rows], self.targets[rows], mine, total, sizes, other)
+            yield Batch(
+                inputs=self.inputs[rows],
+                targets_NK=self.targets[rows],
+                weights_N=mine,
+                total=total,
+                sizes=sizes,
+                other=other,
+            )
 
 
 def blobs(size: int, batch_size: int, seed: int = 0) -> Arrays:
@@ -65,6 +74,13 @@ def a_training(**changes: Any) -> Training:
 
 
 def a_run(**changes: Any) -> Run:
-    how = a_training(**changes.pop("how", {}))
-    run = Run("toy", "models/toy", linear, how, Supervised(how), blobs(50, 16))
+    settings = a_training(**changes.pop("settings", {}))
+    run = Run(
+        name="toy",
+        folder="models/toy",
+        build=linear,
+        settings=settings,
+        objective=Supervised(settings),
+        train=blobs(50, 16),
+    )
     return replace(run, **changes)

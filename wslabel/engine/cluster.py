@@ -2,20 +2,16 @@
 
 import logging
 import os
-from dataclasses import dataclass
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import ray
 
+from wslabel.config.engine import Engine
 from wslabel.engine.memory import ENVIRONMENT
-from wslabel.settings import Engine
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What a cluster has in all, busy or not."""
-
-    cpus: float
-    gpus: float = 0.0
+from wslabel.engine.plan import Resources
 
 
 def connect(engine: Engine) -> Resources:
@@ -28,19 +24,20 @@ def connect(engine: Engine) -> Resources:
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         # Ray's C++ side prints to the terminal, of retries that went well too.
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            configure_logging=True,
-            **options,
-        )
-    found = ray.cluster_resources()
-    return Resources(found.get("CPU", 0.0), found.get("GPU", 0.0))
+        with _quiet_start():
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                configure_logging=True,
+                **options,
+            )
+    total = ray.cluster_resources()
+    return Resources(total.get("CPU", 0.0), total.get("GPU", 0.0))
 
 
 def is_connected() -> bool:
-    """Tell whether this process has had a reason to use Ray."""
+    """Tell whether this process is connected to a cluster."""
     return bool(ray.is_initialized())
 
 
@@ -48,3 +45,24 @@ def disconnect() -> None:
     """Leave the cluster; one that `connect` started ends."""
     if ray.is_initialized():
         ray.shutdown()
+
+
+@contextmanager
+def _quiet_start() -> Iterator[None]:
+    """Keep what Ray's C++ side prints while it starts; show it only where the start fails.
+
+    It tells on standard error that it was told to be quiet, which no setting turns off.
+    """
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(terminal, kept.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)

@@ -2,9 +2,16 @@
 
 from dataclasses import dataclass
 
-from wslabel.engine.cluster import Resources
+from wslabel.config.engine import Engine
 from wslabel.errors import ClusterTooSmall
-from wslabel.settings import Engine
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a cluster has in all, busy or not."""
+
+    cpus: float
+    gpus: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -13,6 +20,12 @@ class Plan:
 
     Without a pool to prepare, an actor does both halves of its items itself: on CPUs this spares
     the way through the object store and keeps every core busy whichever half is slower.
+
+    Attributes:
+        actors: Actors that run the step, or its model half.
+        cpus_per_actor: CPUs that each of them reserves.
+        gpus_per_actor: GPUs, or the share of one, that each of them reserves.
+        preparers: Actors of one CPU each that do the CPU half; 0 leaves it to the others.
     """
 
     actors: int

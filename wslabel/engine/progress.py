@@ -18,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from wslabel.engine.work import Receipt
+from wslabel.engine.step import ItemResult
 
 LINE_EVERY_S = 30.0
 
@@ -46,17 +46,17 @@ def showing(stage: str, num_items: int) -> Iterator[Show]:
         yield show
 
 
-def track(receipts: Iterable[Receipt], stage: str, num_items: int) -> Iterator[Receipt]:
-    """Pass receipts on and show how it goes: a bar on a terminal, a line now and then in a log."""
+def track(results: Iterable[ItemResult], stage: str, num_items: int) -> Iterator[ItemResult]:
+    """Pass results on and show how it goes: a bar on a terminal, a line now and then in a log."""
     with showing(stage, num_items) as show:
         start, num_images, errors = time.monotonic(), 0, Counter[str]()
-        for receipt in receipts:
-            num_images += receipt.num_images
-            errors.update(receipt.errors)
+        for result in results:
+            num_images += result.num_images
+            errors.update(result.errors)
             rate = num_images / max(1e-9, time.monotonic() - start)
             failed = " ".join(f"{kind} {n}" for kind, n in sorted(errors.items()))
             show.step(f"{rate:,.1f} images/s {failed}".strip())
-            yield receipt
+            yield result
 
 
 def tell(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Run light steps, from table to table: here in the driver, or as plain Ray tasks.
+"""Run light steps, from table to table, as plain Ray tasks.
 
 Such steps read and write their tables themselves and pass nothing on, so there is no stream for
 Ray Data to manage; plain tasks start seconds earlier, in workers that wait already.
@@ -12,56 +12,42 @@ import ray
 import ray.cloudpickle
 
 from wslabel.engine.plan import Plan
-from wslabel.engine.work import Receipt, Step, guarded
+from wslabel.engine.step import Item, ItemResult, ItemT, Step, guarded
 from wslabel.errors import WslabelError
 
-AHEAD = 2
+QUEUED = 2
 """Tasks submitted per worker, so that none waits for the driver."""
 
 T = TypeVar("T")
 
 
-def run_here(step: Step, items: Sequence[Any]) -> Iterator[Receipt]:
-    """Run a step over a few items in this process, without a cluster.
-
-    Raises:
-        WslabelError: an item's failure stops the job.
-    """
-    for item in items:
-        yield _checked(_both(step, item))
-
-
-def run_tasks(step: Step, items: Sequence[Any], plan: Plan) -> Iterator[Receipt]:
-    """Run a step over items as Ray tasks; receipts come as items are finished.
+def run(step: Step[ItemT], items: Sequence[ItemT], plan: Plan) -> Iterator[ItemResult]:
+    """Run a step over items as Ray tasks; results come as items are finished.
 
     Args:
-        step: what to do to each.
-        items: each with an integer `key`.
-        plan: how many at once, and what each may use.
+        step: What to do to each item.
+        items: Shards or groups.
+        plan: How many run at once, and what each may use.
 
     Raises:
-        WslabelError: an item's failure stops the job.
+        WslabelError: An item's failure stops the job.
     """
-    task = ray.remote(num_cpus=plan.cpus_per_actor)(_both)
+    task = ray.remote(num_cpus=plan.cpus_per_actor)(_call_step)
     shared = ray.put(step)
     waiting = list(reversed(items))
     running: list[Any] = []
     while waiting or running:
-        while waiting and len(running) < AHEAD * plan.actors:
+        while waiting and len(running) < QUEUED * plan.actors:
             running.append(task.remote(shared, waiting.pop()))
         done, running = ray.wait(running)
-        for receipt in ray.get(done):
-            yield _checked(receipt)
+        for result in ray.get(done):
+            if result.failure is not None:
+                raise result.failure
+            yield result
 
 
-def _both(step: Step, item: Any) -> Receipt:
-    return guarded(item, lambda: step.finish(item, step.prepare(item, isolated=False)))
-
-
-def _checked(receipt: Receipt) -> Receipt:
-    if receipt.failure is not None:
-        raise receipt.failure
-    return receipt
+def _call_step(step: Step[Any], item: Item) -> ItemResult:
+    return guarded(item, lambda: step(item))
 
 
 def ship(module: ModuleType) -> None:

@@ -1,163 +1,143 @@
 """Classifier feature: the top categories of a torchvision or timm network, and its embedding."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal, Self
 
-import numpy as np
-import timm
-import torch
-import torchvision
+import pyarrow as pa
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from wslabel.errors import WeightsError, nearest
-from wslabel.features.card import Card
-from wslabel.features.network import Network, load_state
-from wslabel.settings import Classifier, Preprocess
+from wslabel import schema
+from wslabel.config.base import Settings, refuse
+from wslabel.config.paths import ExistingPath, existing
+from wslabel.config.preprocess import Preprocess
+from wslabel.features.feature import NOT_IN_IDENTITY, FeatureModel, NetworkFeatureConfig
+from wslabel.features.model_info import ModelInfo
 
 
-def default_weights(settings: Classifier) -> Path:
-    """Fetch the pretrained weights that the model's library offers.
+class Categories(Settings):
+    """A text file with one category name per line, in the order of the network's outputs.
 
-    Raises:
-        WeightsError: there are none, or they cannot be fetched.
+    Attributes:
+        file: Path or s3:// uri of the text file.
+        skip_lines: Lines at its top that are no category, such as a background class.
     """
-    library, _, name = settings.model.partition("/")
-    try:
-        if library == "torchvision":
-            url = torchvision.models.get_model_weights(name).DEFAULT.url
-            target = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
-            if not target.is_file():
-                torch.hub.load_state_dict_from_url(url, progress=False, check_hash=True)
-            return target
-        config = timm.get_pretrained_cfg(name)
-        if config is None or not config.hf_hub_id:
-            raise WeightsError(f"{settings.model}: timm offers no pretrained weights; name a file")
-        return Path(timm.models._hub.hf_hub_download(config.hf_hub_id, "model.safetensors"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(
-            f"{settings.model}: its DEFAULT weights cannot be fetched ({error}); name a file"
-        ) from None
+
+    file: ExistingPath
+    skip_lines: int = Field(0, ge=0)
 
 
-def build(model: str, options: dict[str, Any]) -> torch.nn.Module:
-    """Build a network by its library's name for it, without weights.
+class ClassifierConfig(NetworkFeatureConfig):
+    """A torchvision or timm classifier: its top categories and, when asked, its embedding.
 
-    Raises:
-        WeightsError: the library has no such network, or refuses the options.
+    Attributes:
+        kind: classifier.
+        model: torchvision/NAME or timm/NAME, as the library calls the network.
+        model_options: Arguments that the library builds the network with.
+        categories: Names of the outputs, as a list or a file; null takes those that the library
+            knows for its DEFAULT weights.
+        preprocess: How an image becomes the network's input; null takes what the library knows for
+            its DEFAULT weights.
+        top_k: Categories stored of each image, the most probable first; 0 stores none.
+        embedding: Whether the input of the last linear layer is stored.
     """
-    library, _, name = model.partition("/")
-    names = torchvision.models.list_models() if library == "torchvision" else timm.list_models()
-    if name not in names:
-        raise WeightsError(f"{library} has no network '{name}'; {nearest(name, names)}")
-    make = torchvision.models.get_model if library == "torchvision" else timm.create_model
-    try:
-        network: torch.nn.Module = make(name, **options)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"{model}: refused model_options {options}: {error}") from None
-    return network
 
+    kind: Literal["classifier"]
+    model: str = "torchvision/efficientnet_b0"
+    model_options: dict[str, Any] = {}
+    categories: list[str] | Categories | None = None
+    preprocess: Preprocess | None = None
+    top_k: int = Field(5, ge=0, le=100)
+    embedding: bool = False
 
-def describe(settings: Classifier, weights: Path) -> Card:
-    """Load the network once and see that weights, categories and preprocessing fit it.
+    version: ClassVar[int] = 2
 
-    Raises:
-        WeightsError: they do not.
-    """
-    module = _Heads(settings, weights)
-    how = settings.preprocess or _own_preprocess(settings)
-    with torch.inference_mode():
-        logits, embedding = module.eval()(torch.zeros(1, 3, how.crop, how.crop))
-    categories = _categories(settings) if settings.top_k else ()
-    if settings.top_k and len(categories) != logits.shape[1]:
-        raise WeightsError(
-            f"{settings.model}: {len(categories)} category names for {logits.shape[1]} outputs"
-        )
-    if settings.top_k > logits.shape[1]:
-        raise WeightsError(
-            f"{settings.model}: top_k {settings.top_k} of only {logits.shape[1]} outputs"
-        )
-    return Card(how, categories, embedding.shape[1] if settings.embedding else None)
+    @field_validator("model")
+    @classmethod
+    def _has_library(cls, value: str) -> str:
+        if value.partition("/")[0] not in ("torchvision", "timm") or "/" not in value:
+            raise refuse(f"expected torchvision/NAME or timm/NAME, found '{value}'")
+        return value
 
+    @field_validator("weights")
+    @classmethod
+    def _weights_are_there(cls, value: str, info: ValidationInfo) -> str:
+        return value if value == "DEFAULT" else existing(value, info)
 
-def _own_preprocess(settings: Classifier) -> Preprocess:
-    library, _, name = settings.model.partition("/")
-    if library == "torchvision":
-        own = torchvision.models.get_model_weights(name).DEFAULT.transforms()
-        return Preprocess(
-            resize=own.resize_size[0],
-            crop=own.crop_size[0],
-            interpolation=own.interpolation.value,
-            mean=tuple(own.mean),
-            std=tuple(own.std),
-        )
-    own = timm.data.resolve_data_config(pretrained_cfg=timm.get_pretrained_cfg(name).to_dict())
-    crop = own["input_size"][1]
-    return Preprocess(
-        resize=int(crop / own["crop_pct"]),
-        mode="squash" if own["crop_mode"] == "squash" else "shortest",
-        crop=crop,
-        interpolation="bicubic" if own["interpolation"] == "bicubic" else "bilinear",
-        mean=own["mean"],
-        std=own["std"],
-    )
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if not self.top_k and not self.embedding:
+            raise refuse("top_k: 0 without embedding: true would store nothing")
+        if self.weights != "DEFAULT":
+            if self.preprocess is None:
+                raise refuse("weights from a file need a 'preprocess' (resize, crop, mean, std)")
+            if self.top_k and self.categories is None:
+                raise refuse("weights from a file need 'categories' (or top_k: 0)")
+        return self
 
+    @property
+    def stores_embedding(self) -> bool:
+        """Tell whether the embedding was asked for."""
+        return self.embedding
 
-def _categories(settings: Classifier) -> tuple[str, ...]:
-    given = settings.categories
-    if isinstance(given, list):
-        return tuple(given)
-    if given is not None:
-        lines = Path(given.file).read_text(encoding="utf-8").splitlines()
-        return tuple(line.strip() for line in lines[given.skip_lines :] if line.strip())
-    library, _, name = settings.model.partition("/")
-    if library == "torchvision":
-        return tuple(torchvision.models.get_model_weights(name).DEFAULT.meta["categories"])
-    info = timm.data.ImageNetInfo()
-    return tuple(info.index_to_description(i) for i in range(info.num_classes()))
+    @property
+    def stores_categories(self) -> bool:
+        """Tell whether any category is stored."""
+        return self.top_k > 0
 
+    def columns(self, info: ModelInfo | None) -> pa.Schema:
+        """Give ids and probabilities of the top categories, and the pooled embedding."""
+        fields = []
+        if self.top_k:
+            fields.append(pa.field("category_ids", schema.vector(pa.int16(), self.top_k)))
+            probabilities = schema.vector(pa.float32(), self.top_k)
+            fields.append(pa.field("category_probabilities", probabilities))
+        if info is not None and info.embedding_dim:
+            fields.append(schema.embedding(info.embedding_dim))
+        return pa.schema(fields)
 
-class _Heads(torch.nn.Module):
-    """A network that gives its logits and the input of its last linear layer."""
+    def with_local_files(self, local: Callable[[str], Path]) -> Self:
+        """Fetch the file of category names."""
+        if not isinstance(self.categories, Categories):
+            return self
+        copy = self.categories.model_copy(update={"file": str(local(self.categories.file))})
+        return self.model_copy(update={"categories": copy})
 
-    def __init__(self, settings: Classifier, weights: Path) -> None:
-        super().__init__()
-        self._network = build(settings.model, settings.model_options)
-        load_state(self._network, weights, settings.model)
-        linear = [m for m in self._network.modules() if isinstance(m, torch.nn.Linear)]
-        self._pooled: list[torch.Tensor] = []
-        if linear:
-            linear[-1].register_forward_pre_hook(self._keep)
+    def identity(self, content_hash: Callable[[Path], str]) -> list[object]:
+        """Give the settings, and the category names by the content of their file."""
+        names: object = self.categories
+        if isinstance(self.categories, Categories):
+            names = [content_hash(Path(self.categories.file)), self.categories.skip_lines]
+        return [self.model_dump(mode="json", exclude=NOT_IN_IDENTITY), names]
 
-    def _keep(self, _: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        self._pooled.append(inputs[0])
+    def default_weights(self) -> Path:
+        """Fetch the pretrained weights that the model's library offers."""
+        from wslabel.networks import zoo  # noqa: PLC0415 - loads torch
 
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give logits and pooled embedding; a headless network's output is its embedding."""
-        self._pooled.clear()
-        logits = self._network(images)
-        return logits, self._pooled[-1] if self._pooled else logits
+        return zoo.default_weights(self.model)
 
+    def describe(self, weights: Path) -> ModelInfo:
+        """Load the network once and see that weights, categories and preprocessing fit it."""
+        from wslabel.features.classifier_model import Classifier  # noqa: PLC0415 - loads torch
+        from wslabel.networks import zoo  # noqa: PLC0415 - loads torch
 
-class Model:
-    """The model half of the feature: uint8 images to columns."""
+        names: tuple[str, ...] = ()
+        if self.top_k:
+            names = zoo.own_categories(self.model) if self.categories is None else self._names()
+        preprocess = self.preprocess or zoo.own_preprocess(self.model)
+        network = Classifier(self.model, self.model_options, weights, self.top_k)
+        info = network.describe(preprocess, names)
+        return info if self.embedding else ModelInfo(info.preprocess, info.categories)
 
-    def __init__(self, settings: Classifier, card: Card, weights: Path, precision: str) -> None:
-        self._network = Network(_Heads(settings, weights), card.preprocess, precision)
-        self._top_k = settings.top_k
-        self._embedding = settings.embedding
+    def _names(self) -> tuple[str, ...]:
+        if not isinstance(self.categories, Categories):
+            return tuple(self.categories or ())
+        lines = Path(self.categories.file).read_text(encoding="utf-8").splitlines()
+        return tuple(line.strip() for line in lines[self.categories.skip_lines :] if line.strip())
 
-    def __call__(self, images_NHW3: np.ndarray) -> dict[str, np.ndarray]:
-        """Give the columns of `schema.classifier` for one mini-batch."""
-        logits, embedding = self._network(images_NHW3)
-        columns: dict[str, np.ndarray] = {}
-        if self._top_k:
-            top = logits.float().softmax(dim=1).topk(self._top_k)
-            columns["category_ids"] = top.indices.cpu().numpy().astype(np.int16)
-            columns["category_probabilities"] = top.values.cpu().numpy()
-        if self._embedding:
-            columns["embedding"] = embedding.to(torch.float16).cpu().numpy()
-        return columns
+    def load(self, info: ModelInfo, weights: Path, precision: str) -> FeatureModel:
+        """Load the network on the device that this process may use."""
+        from wslabel.features.classifier_model import Classifier  # noqa: PLC0415 - loads torch
 
-    def outputs(self, images_NHW3: np.ndarray) -> np.ndarray:
-        """Give what precisions are compared by: the logits, or the embedding of a headless net."""
-        logits, _ = self._network(images_NHW3)
-        return np.asarray(logits.float().cpu().numpy())
+        network = Classifier(self.model, self.model_options, weights, self.top_k)
+        return network.load(info, precision, embedding=self.embedding)

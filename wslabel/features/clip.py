@@ -1,128 +1,85 @@
-"""CLIP feature: an open_clip model's image embedding; and the vectors of prompts."""
+"""CLIP feature: an open_clip model's image embedding, in the space of its prompts."""
 
-import json
-import os
-import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal, Self
 
 import numpy as np
-import open_clip
-import safetensors
-import torch
+import pyarrow as pa
+from pydantic import ValidationInfo, field_validator
 
-from wslabel.errors import WeightsError, nearest
-from wslabel.features.card import Card
-from wslabel.features.network import Network
-from wslabel.settings import Clip, Preprocess
+from wslabel import schema
+from wslabel.config.paths import existing
+from wslabel.features.feature import FeatureModel, NetworkFeatureConfig
+from wslabel.features.model_info import ModelInfo
 
-# What open_clip and torch let through for files that are no checkpoint of this model.
-UNFIT = (RuntimeError, LookupError, ValueError, TypeError, AttributeError, OSError, EOFError,
-         StopIteration, pickle.UnpicklingError, safetensors.SafetensorError)  # fmt: skip
+FILES = (".json", ".pt", ".safetensors")
+"""Endings that tell a file from a name or tag of open_clip's."""
 
 
-def default_weights(settings: Clip) -> Path:
-    """Fetch the weights that open_clip knows under a tag.
+class ClipConfig(NetworkFeatureConfig):
+    """An open_clip model's L2-normalized image embedding.
 
-    Raises:
-        WeightsError: there are none, or they cannot be fetched.
+    Attributes:
+        kind: clip.
+        model: A name of open_clip's, or the path of a model config (`<name>.json`).
+        weights: One of open_clip's tags for that model, or the path or s3:// uri of a checkpoint.
     """
-    tags = open_clip.list_pretrained_tags_by_model(settings.model)
-    if settings.weights not in tags:
-        raise WeightsError(
-            f"{settings.model}: no weights '{settings.weights}'; {nearest(settings.weights, tags)}"
-        )
-    config = open_clip.get_pretrained_cfg(settings.model, settings.weights)
-    try:
-        return Path(open_clip.download_pretrained(config))
-    except (OSError, ValueError, RuntimeError) as error:
-        raise WeightsError(
-            f"{settings.model}: weights '{settings.weights}' cannot be fetched ({error})"
-        ) from None
 
+    kind: Literal["clip"]
+    model: str = "ViT-B-32"
+    weights: str = "laion2b_s34b_b79k"
 
-def _name(settings: Clip) -> str:
-    """Make a model config of one's own known to open_clip under the name of its file."""
-    if not settings.model.endswith(".json"):
-        names = open_clip.list_models()
-        if settings.model not in names:
-            raise WeightsError(
-                f"open_clip has no model '{settings.model}'; {nearest(settings.model, names)}"
-            )
-        return settings.model
-    path = Path(settings.model)
-    keys = json.loads(path.read_text(encoding="utf-8"))
-    for key in ("embed_dim", "vision_cfg", "text_cfg"):
-        if key not in keys:
-            raise WeightsError(f"{path}: an open_clip model config needs '{key}'")
-    open_clip.add_model_config(path)
-    return path.stem
+    @field_validator("model", "weights")
+    @classmethod
+    def _file_is_there(cls, value: str, info: ValidationInfo) -> str:
+        return existing(value, info) if "/" in value or value.endswith(FILES) else value
 
+    @property
+    def stores_embedding(self) -> bool:
+        """Tell that it does."""
+        return True
 
-def _create(settings: Clip, weights: Path) -> Any:
-    # Without a checkpoint open_clip only warns and returns random weights: always give a path.
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    try:
-        model = open_clip.create_model(_name(settings), pretrained=str(weights))
-    except UNFIT as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise WeightsError(f"{weights}: does not fit {settings.model}: {reason}") from None
-    return model.eval()
+    def columns(self, info: ModelInfo | None) -> pa.Schema:
+        """Give the embedding."""
+        assert info is not None
+        assert info.embedding_dim is not None
+        return pa.schema([schema.embedding(info.embedding_dim)])
 
+    def with_local_files(self, local: Callable[[str], Path]) -> Self:
+        """Fetch the model config."""
+        if not self.model.endswith(".json"):
+            return self
+        return self.model_copy(update={"model": str(local(self.model))})
 
-def describe(settings: Clip, weights: Path) -> Card:
-    """Load the model once and read its preprocessing.
+    def identity(self, content_hash: Callable[[Path], str]) -> list[object]:
+        """Give the settings, a model config by its content."""
+        settings, _ = super().identity(content_hash)
+        assert isinstance(settings, dict)
+        if self.model.endswith(".json"):
+            settings["model"] = content_hash(Path(self.model))
+        return [settings, None]
 
-    Raises:
-        WeightsError: the checkpoint does not fit the model.
-    """
-    model = _create(settings, weights)
-    own: dict[str, Any] = open_clip.get_model_preprocess_cfg(model)
-    size = own["size"] if isinstance(own["size"], int) else own["size"][0]
-    how = Preprocess(
-        resize=size,
-        mode="squash" if own.get("resize_mode") == "squash" else "shortest",
-        crop=size,
-        interpolation="bilinear" if own.get("interpolation") == "bilinear" else "bicubic",
-        mean=own.get("mean") or open_clip.OPENAI_DATASET_MEAN,
-        std=own.get("std") or open_clip.OPENAI_DATASET_STD,
-    )
-    with torch.inference_mode():
-        dim = model.encode_image(torch.zeros(1, 3, size, size)).shape[1]
-    return Card(how, (), dim)
+    def default_weights(self) -> Path:
+        """Fetch the weights that open_clip knows under a tag."""
+        from wslabel.features import clip_model  # noqa: PLC0415 - loads torch
 
+        return clip_model.default_weights(self.model, self.weights)
 
-def prompt_vectors(settings: Clip, weights: Path, texts: Sequence[str]) -> np.ndarray:
-    """Embed prompts with the text tower; L2-normalized float32 [num_texts, dim]."""
-    model = _create(settings, weights)
-    tokenizer = open_clip.get_tokenizer(_name(settings))
-    # Each alone: the last bits of a vector depend on what else is in its batch.
-    with torch.inference_mode():
-        vectors = [model.encode_text(tokenizer([text]), normalize=True) for text in texts]
-    return np.asarray(torch.cat(vectors).float().cpu().numpy())
+    def describe(self, weights: Path) -> ModelInfo:
+        """Load the model once and read its preprocessing."""
+        from wslabel.features import clip_model  # noqa: PLC0415 - loads torch
 
+        return clip_model.describe(self.model, weights)
 
-class _ImageTower(torch.nn.Module):
-    def __init__(self, visual: torch.nn.Module) -> None:
-        super().__init__()
-        self._visual = visual
+    def load(self, info: ModelInfo, weights: Path, precision: str) -> FeatureModel:
+        """Load the image tower on the device that this process may use."""
+        from wslabel.features import clip_model  # noqa: PLC0415 - loads torch
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.normalize(self._visual(images).float(), dim=-1)
+        return clip_model.ClipModel(self.model, weights, info, precision)
 
+    def embed_texts(self, weights: Path, texts: Sequence[str]) -> np.ndarray:
+        """Embed prompts with the text tower."""
+        from wslabel.features import clip_model  # noqa: PLC0415 - loads torch
 
-class Model:
-    """The model half of the feature: uint8 images to columns."""
-
-    def __init__(self, settings: Clip, card: Card, weights: Path, precision: str) -> None:
-        tower = _ImageTower(_create(settings, weights).visual)
-        self._network = Network(tower, card.preprocess, precision)
-
-    def __call__(self, images_NHW3: np.ndarray) -> dict[str, np.ndarray]:
-        """Give the embedding column for one mini-batch."""
-        return {"embedding": self.outputs(images_NHW3).astype(np.float16)}
-
-    def outputs(self, images_NHW3: np.ndarray) -> np.ndarray:
-        """Give what precisions are compared by: the embedding in float32."""
-        return np.asarray(self._network(images_NHW3).cpu().numpy())
+        return clip_model.embed_texts(self.model, weights, texts)

@@ -8,8 +8,8 @@ a few levels beside black or white, where it overshoots and is cut off.
 import numpy as np
 import torch
 
+from wslabel.config.preprocess import Preprocess
 from wslabel.features.decode import Decoded
-from wslabel.settings import Preprocess
 
 
 def shortest(decoded: Decoded, size: int, interpolation: str) -> np.ndarray:

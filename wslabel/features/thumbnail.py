@@ -1,19 +1,43 @@
-"""Thumbnail: a small JPEG, so that training and people never fetch the original again."""
+"""Thumbnail feature: a small JPEG, so that training and people never fetch the original again."""
 
 import io
+from typing import ClassVar, Literal
 
+import pyarrow as pa
 from PIL import Image
+from pydantic import Field
 
 from wslabel.features.decode import Decoded
-from wslabel.features.resize import shortest
-from wslabel.settings import Thumbnail
+from wslabel.features.feature import PixelFeatureConfig
+from wslabel.features.model_info import ModelInfo
 
 
-def compute(decoded: Decoded, settings: Thumbnail) -> tuple[bytes]:
-    """Encode the image with its shorter side at `size`; a smaller one keeps its size."""
-    short = min(*decoded.pixels_HW3.shape[:2], settings.size)
-    sink = io.BytesIO()
-    Image.fromarray(shortest(decoded, short, "bicubic")).save(
-        sink, "JPEG", quality=settings.quality
-    )
-    return (sink.getvalue(),)
+class ThumbnailConfig(PixelFeatureConfig):
+    """A small JPEG of the image.
+
+    Attributes:
+        kind: thumbnail.
+        size: Pixels of the shorter side; a smaller image keeps its size.
+        quality: JPEG quality, 1 to 100.
+    """
+
+    kind: Literal["thumbnail"]
+    size: int = Field(256, ge=16, le=4096)
+    quality: int = Field(90, ge=1, le=100)
+
+    picture_column: ClassVar[str | None] = "jpeg"
+
+    def columns(self, info: ModelInfo | None) -> pa.Schema:
+        """Give one column of encoded bytes."""
+        return pa.schema([pa.field("jpeg", pa.binary())])
+
+    def compute(self, decoded: Decoded) -> tuple[bytes]:
+        """Encode the image with its shorter side at `size`; a smaller one keeps its size."""
+        from wslabel.features.resize import shortest  # noqa: PLC0415 - loads torch
+
+        short = min(*decoded.pixels_HW3.shape[:2], self.size)
+        sink = io.BytesIO()
+        Image.fromarray(shortest(decoded, short, "bicubic")).save(
+            sink, "JPEG", quality=self.quality
+        )
+        return (sink.getvalue(),)

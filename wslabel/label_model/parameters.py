@@ -31,6 +31,32 @@ class Parameters:
     class_balance: NDArray[np.float64]
     weights_M: NDArray[np.float64]
 
+    def probabilities(self, votes_NM: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        """Give the probability of each class for each image, as Snorkel's `predict_proba` does.
+
+        An image without any vote gets a row of NaN; Snorkel would answer with the class balance,
+        which says nothing about the image.
+        """
+        patterns = compress(votes_NM, len(self.class_balance))
+        probs_PK = _probabilities(self, patterns.votes_PM)
+        probs_PK[(patterns.votes_PM == ABSTAIN).all(axis=1)] = np.nan
+        return probs_PK[patterns.pattern_N]
+
+    def accuracies(self) -> NDArray[np.float64]:
+        """Give the learnt accuracy of each labeling function where it votes."""
+        return self.weights_M
+
+    def evidence(self, votes_M: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        """Give the log-odds that each vote adds to the likeliest class against the next one.
+
+        With the log-odds of the class balance they add up to those of the label's probability.
+        """
+        logs_MVK = _logs_of_votes(self)
+        logs_MK = logs_MVK[np.arange(len(votes_M)), votes_M.astype(np.int64) - ABSTAIN]
+        order = np.argsort(logs_MK.sum(axis=0) + np.log(self.class_balance))
+        added_M: NDArray[np.float64] = logs_MK[:, order[-1]] - logs_MK[:, order[-2]]
+        return added_M
+
     def to_json(self) -> str:
         """Write every number with all its digits; a NaN is a null."""
         fields = {
@@ -49,30 +75,6 @@ class Parameters:
             class_balance=np.array(fields["class_balance"], np.float64),
             weights_M=np.array(fields["weights"], np.float64),
         )
-
-
-def apply(parameters: Parameters, votes_NM: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-    """Give the probability of each class for each image, as Snorkel's `predict_proba` does.
-
-    An image without any vote gets a row of NaN; Snorkel would answer with the class balance, which
-    says nothing about the image.
-    """
-    patterns = compress(votes_NM, len(parameters.class_balance))
-    probs_PK = _probabilities(parameters, patterns.votes_PM)
-    probs_PK[(patterns.votes_PM == ABSTAIN).all(axis=1)] = np.nan
-    return probs_PK[patterns.pattern_N]
-
-
-def evidence(parameters: Parameters, votes_M: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-    """Give the log-odds that each vote adds to the likeliest class against the next one.
-
-    With the log-odds of the class balance they add up to those of the label's probability.
-    """
-    logs_MVK = _logs_of_votes(parameters)
-    logs_MK = logs_MVK[np.arange(len(votes_M)), votes_M.astype(np.int64) - ABSTAIN]
-    order = np.argsort(logs_MK.sum(axis=0) + np.log(parameters.class_balance))
-    found: NDArray[np.float64] = logs_MK[:, order[-1]] - logs_MK[:, order[-2]]
-    return found
 
 
 def _probabilities(

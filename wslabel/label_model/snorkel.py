@@ -1,107 +1,76 @@
-"""The one door to Snorkel: fit its label model on a summary of the votes instead of on the votes.
+"""Snorkel's label model (Ratner et al. 2019), fitted on a summary of the votes."""
 
-The optimization of Ratner et al. 2019 touches the images only through O, their number (which sets
-the bound `mu_eps`) and the coverages, so the parameters are bit-equal to a fit on all the votes.
-"""
+import math
+from typing import Literal
 
-import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, TypedDict, Unpack
+from pydantic import Field, field_validator
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from snorkel.labeling.model import LabelModel
-
-from wslabel.errors import ConfigError
+from wslabel.config.base import refuse
+from wslabel.label_model.label_model import FittedLabelModel, LabelModelConfig
 from wslabel.label_model.parameters import Parameters
 from wslabel.label_model.summary import Summary
-from wslabel.schema import ABSTAIN
 
 FEWEST_FUNCTIONS = 3
 """Two labeling functions do not identify their accuracies; Snorkel refuses them."""
 
 
-class Training(TypedDict):
-    """How Snorkel optimizes; names and meaning are those of `LabelModel.fit`."""
+class SnorkelConfig(LabelModelConfig):
+    """Snorkel's label model: labeling functions are weighed by how often they agree.
 
-    epochs: int
-    learning_rate: float
-    l2: float
-    optimizer: str
-    seed: int
-    class_balance: Sequence[float] | None
+    Attributes:
+        kind: snorkel.
+        epochs: Steps of the optimization.
+        learning_rate: Size of a step.
+        l2: Weight of the squared distance to the starting values.
+        optimizer: sgd, adam or adamax.
+        seed: Seed of the starting values.
+        class_balance: Share of each class among all images, in the order of `classes`; null for
+            equal shares.
+    """
 
+    kind: Literal["snorkel"] = "snorkel"
+    epochs: int = Field(500, ge=1)
+    learning_rate: float = Field(0.01, gt=0.0)
+    l2: float = Field(0.0, ge=0.0)
+    optimizer: Literal["sgd", "adam", "adamax"] = "sgd"
+    seed: int = 123
+    class_balance: list[float] | None = None
 
-def fit(summary: Summary, *, num_classes: int, **training: Unpack[Training]) -> Parameters:
-    """Fit Snorkel's label model; the global random generators are left as they were."""
-    num_functions = len(summary.cooccurrence) // num_classes
-    _check(summary, num_classes, training["class_balance"])
-    model = _SummaryLabelModel(summary, num_classes)
-    with _global_seeds_restored():
-        model.fit(
-            np.full((1, num_functions), ABSTAIN),
-            class_balance=training["class_balance"],
-            progress_bar=False,
-            n_epochs=training["epochs"],
-            lr=training["learning_rate"],
-            l2=training["l2"],
-            optimizer=training["optimizer"],
-            seed=training["seed"],
-        )
-    return Parameters(model.mu.detach().numpy(), model.p, model.get_weights())
+    @field_validator("class_balance")
+    @classmethod
+    def _is_distribution(cls, value: list[float] | None) -> list[float] | None:
+        if value is None or (min(value, default=0.0) > 0.0 and math.isclose(sum(value), 1.0)):
+            return value
+        raise refuse(f"expected shares above 0 that add up to 1, found {value}")
 
+    def check(self, num_functions: int, num_classes: int) -> None:
+        """Refuse too few labeling functions and a balance of other classes."""
+        if 0 < num_functions < FEWEST_FUNCTIONS:
+            raise refuse(
+                f"label_model: snorkel needs at least {FEWEST_FUNCTIONS} labeling functions, found "
+                f"{num_functions}; add some or use kind: majority"
+            )
+        balance = self.class_balance
+        if balance is not None and len(balance) != num_classes:
+            raise refuse(
+                f"label_model.class_balance: expected {num_classes} numbers, found {len(balance)}"
+            )
 
-class _SummaryLabelModel(LabelModel):  # type: ignore[misc]
-    """Snorkel's label model, given one abstained image in place of the votes."""
+    def fit(self, summary: Summary, num_classes: int) -> FittedLabelModel:
+        """Fit it; the parameters are bit-equal to a fit on all the votes."""
+        from wslabel.label_model import snorkel_fit  # noqa: PLC0415 - loads torch and Snorkel
 
-    def __init__(self, summary: Summary, num_classes: int) -> None:
-        super().__init__(cardinality=num_classes, verbose=False)
-        self._summary = summary
-
-    def _generate_O(self, L: NDArray[np.int64], higher_order: bool = False) -> None:  # noqa: FBT001, FBT002, N802
-        super()._generate_O(L, higher_order)  # sets c_data and d, which the mask needs
-        self.n = self._summary.num_images
-        self.O = torch.from_numpy(self._summary.cooccurrence / self.n).float()
-        coverage_M = self._summary.coverage_M(self.cardinality)
-        # Snorkel clips accuracy / 0 to a weight of 1.0 for a function that never votes.
-        self.coverage = np.where(coverage_M > 0, coverage_M, np.nan)
-
-    def _loss_mu(self, l2: float = 0) -> Any:
-        loss = super()._loss_mu(l2)
-        if torch.isnan(loss):  # Snorkel would raise a bare Exception
-            raise ConfigError("the label model diverged: lower label_model.learning_rate")
-        return loss
-
-
-def _check(summary: Summary, num_classes: int, class_balance: Sequence[float] | None) -> None:
-    num_functions = len(summary.cooccurrence) // num_classes
-    if num_functions < FEWEST_FUNCTIONS:
-        raise ConfigError(
-            f"the label model needs at least {FEWEST_FUNCTIONS} labeling functions, "
-            f"found {num_functions}: add some"
-        )
-    if summary.num_images == 0:
-        raise ConfigError("the label model needs votes, found no image: check the source")
-    if class_balance is None:
-        return
-    if len(class_balance) != num_classes or min(class_balance) <= 0:
-        raise ConfigError(
-            f"class_balance needs {num_classes} shares above zero, one per class, "
-            f"found {list(class_balance)}"
+        return snorkel_fit.fit(
+            summary,
+            num_classes=num_classes,
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            l2=self.l2,
+            optimizer=self.optimizer,
+            seed=self.seed,
+            class_balance=self.class_balance,
         )
 
-
-@contextmanager
-def _global_seeds_restored() -> Iterator[None]:
-    python, numpy = random.getstate(), np.random.get_state()
-    # torch.manual_seed seeds the accelerators as well, and asking for their state would start them.
-    started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    devices = range(torch.cuda.device_count()) if started else ()
-    try:
-        with torch.random.fork_rng(devices=list(devices)):
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
+    def restore(self, text: str) -> FittedLabelModel:
+        """Read the parameters back."""
+        return Parameters.from_json(text)

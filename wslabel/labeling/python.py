@@ -5,22 +5,96 @@ import importlib
 import importlib.util
 import inspect
 import operator
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import ValidationInfo, field_validator
 
+from wslabel.config.base import refuse
+from wslabel.config.paths import folder_of
 from wslabel.errors import ConfigError, nearest
-from wslabel.labeling.batch import Batch, Votes
+from wslabel.labeling.labeling_function import (
+    Batch,
+    LabelingFunction,
+    LFConfig,
+    LFContext,
+    MadeFunction,
+    Outline,
+    Votes,
+    metadata_column,
+)
+
+
+class PythonLFConfig(LFConfig):
+    """Votes by a function of yours over a batch of columns, or by a Snorkel LabelingFunction.
+
+    Attributes:
+        name: Name of the function and of its column in the votes table.
+        kind: python.
+        function: module:function; the module lies beside the project file or is installed.
+        features: Features whose columns it sees, as FEATURE_COLUMN.
+        metadata: Metadata columns of the images that it sees.
+    """
+
+    kind: Literal["python"]
+    function: str
+    features: list[str] = []
+    metadata: list[str] = []
+
+    @field_validator("metadata")
+    @classmethod
+    def _no_truth(cls, value: list[str]) -> list[str]:
+        return [metadata_column(name) for name in value]
+
+    @field_validator("function")
+    @classmethod
+    def _is_there(cls, value: str, info: ValidationInfo) -> str:
+        folder = folder_of(info)
+        if folder is None:
+            return value
+        if not re.fullmatch(r"[\w.]+:\w+", value):
+            raise refuse(f"expected 'module:function', found '{value}'")
+        module, _, function = value.partition(":")
+        beside = folder / f"{module.replace('.', '/')}.py"
+        if beside.is_file():
+            return f"{beside}:{function}"
+        package = module.partition(".")[0]
+        if not package or importlib.util.find_spec(package) is None:
+            raise refuse(f"there is no module '{module}', neither '{beside}' nor installed")
+        return value
+
+    def check(self, where: str, outline: Outline) -> None:
+        """Refuse unknown features."""
+        for name in self.features:
+            outline.check_feature(f"{where}.features", name)
+
+    def make(self, context: LFContext) -> MadeFunction:
+        """Import the function; the source of its module is part of what decides the votes."""
+        function, module, source = load(self.name, self.function)
+        columns = {name: name for name in self.metadata}
+        for feature in self.features:
+            columns |= {f"{feature}_{c}": f"{feature}.{c}" for c in context.facts(feature).columns}
+        made = PythonLF(self.name, function, columns, by_row=is_snorkel(function))
+        plain = self.model_dump(exclude={"function"})
+        return MadeFunction(made, [plain, self.function.rpartition(":")[2], source], module)
 
 
 @dataclass(frozen=True)
-class PythonVoter:
-    """Votes by calling a function; `columns` maps the names it sees to columns of the batch."""
+class PythonLF(LabelingFunction):
+    """Votes by calling a function of the user's.
+
+    Attributes:
+        name: Name of the labeling function.
+        function: What is called.
+        columns: Column of the batch by the name under which the function sees it.
+        by_row: Whether it is called per image, with the columns as attributes.
+    """
 
     name: str
     function: Callable[..., Any]
@@ -39,20 +113,20 @@ class PythonVoter:
         if not self.by_row:
             return np.asarray(self.function(seen))
         rows = range(len(batch["image_id"]))
-        found = [self.function(SimpleNamespace(**{n: v[i] for n, v in seen.items()})) for i in rows]
+        votes = [self.function(SimpleNamespace(**{n: v[i] for n, v in seen.items()})) for i in rows]
         # Unlike a conversion by numpy, `index` refuses fractions instead of cutting them off.
-        return np.array([operator.index(vote) for vote in found], np.int64)
+        return np.array([operator.index(vote) for vote in votes], np.int64)
 
 
 def load(name: str, path: str) -> tuple[Callable[..., Any], ModuleType, str]:
     """Import a function; also give its module and the hash of the module's source.
 
     Args:
-        name: of the labeling function, for the message.
+        name: Name of the labeling function, for the message.
         path: `module:function`, or `file.py:function`.
 
     Raises:
-        ConfigError: there is no such module or function.
+        ConfigError: There is no such module or function.
     """
     where, _, attribute = path.rpartition(":")
     module = _module(name, where)
@@ -70,13 +144,16 @@ def load(name: str, path: str) -> tuple[Callable[..., Any], ModuleType, str]:
 def _module(name: str, where: str) -> ModuleType:
     try:
         if not where.endswith(".py"):
+            # The user's own code, which no file of ours could import by its name.
             return importlib.import_module(where)
         path = Path(where)
-        spec = importlib.util.spec_from_file_location(path.stem, path)
+        # A name of its own: a file called statistics.py must not stand in for Python's.
+        own = f"wslabel_user_{path.stem}_{hashlib.sha256(where.encode()).hexdigest()[:12]}"
+        spec = importlib.util.spec_from_file_location(own, path)
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        sys.modules[path.stem] = module
+        sys.modules[own] = module
         spec.loader.exec_module(module)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"

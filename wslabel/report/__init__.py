@@ -1,1 +1,1 @@
-"""What a run showed, as one HTML page that needs nothing else: counted arrays in, text out."""
+"""What a result shows, described once: drawn by the terminal, the page and JSON alike."""

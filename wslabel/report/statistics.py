@@ -1,4 +1,4 @@
-"""Counts for the page that add up over shards: pairs of voters, histograms, calibration.
+"""Counts for the page that add up over shards: pairs of labeling functions and histograms.
 
 Shape legend: N images, M labeling functions, K classes, B bins.
 """
@@ -9,7 +9,8 @@ import numpy as np
 
 from wslabel.schema import ABSTAIN
 
-SCORE_BINS, CONFIDENCE_BINS = 60, 20
+SCORE_BINS, CONFIDENCE_BINS = 600, 20
+"""Scores are counted finely, since a chart shows the part of their range that they fill."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,9 +18,9 @@ class Histogram:
     """How many values fall into each of equal bins between two ends; the ends take what is beyond.
 
     Attributes:
-        low: left end of the first bin.
-        high: right end of the last one.
-        counts_B: per bin.
+        low: Left end of the first bin.
+        high: Right end of the last bin.
+        counts_B: Values in each bin.
     """
 
     low: float
@@ -42,57 +43,34 @@ def histogram(values_N: np.ndarray, low: float, high: float, bins: int) -> Histo
     return Histogram(low, high, counts_B)
 
 
-@dataclass(frozen=True, eq=False)
-class Calibration:
-    """Images by confidence: how many, the sum of their confidence, how many are right."""
-
-    counts_B: np.ndarray
-    confidence_B: np.ndarray
-    correct_B: np.ndarray
-
-    def __add__(self, other: "Calibration") -> "Calibration":
-        return Calibration(
-            self.counts_B + other.counts_B,
-            self.confidence_B + other.confidence_B,
-            self.correct_B + other.correct_B,
-        )
-
-    def error(self) -> float | None:
-        """Give the expected calibration error (Guo et al. 2017): mean gap weighted by images."""
-        total = self.counts_B.sum()
-        if not total:
-            return None
-        return float(np.abs(self.correct_B - self.confidence_B).sum() / total)
+def filled(histogram: Histogram, bins: int = 50) -> Histogram:
+    """Cut a fine histogram to the part in which there is something, in at most so many bins."""
+    filled_B = np.flatnonzero(histogram.counts_B)
+    if not len(filled_B):
+        return histogram
+    width = (histogram.high - histogram.low) / len(histogram.counts_B)
+    first, last = int(filled_B[0]), int(filled_B[-1]) + 1
+    step = -(-(last - first) // bins)
+    part_B = histogram.counts_B[first:last]
+    counts_B = np.pad(part_B, (0, -len(part_B) % step)).reshape(-1, step).sum(axis=1)
+    low = histogram.low + first * width
+    return Histogram(low, low + len(counts_B) * step * width, counts_B)
 
 
-def calibrate(probs_NK: np.ndarray, truth_N: np.ndarray, bins: int = 10) -> Calibration:
-    """Compare confidence with truth, over the images that have a label and a truth."""
-    known_N = (truth_N != ABSTAIN) & ~np.isnan(probs_NK[:, 0])
-    probs_NK, truth_N = probs_NK[known_N].astype(float), truth_N[known_N]
-    confidence_N = probs_NK.max(axis=1, initial=0.0)
-    bin_N = np.minimum((confidence_N * bins).astype(int), bins - 1)
-    correct_N = (probs_NK.argmax(axis=1) == truth_N).astype(float)
-    return Calibration(
-        np.bincount(bin_N, minlength=bins),
-        np.bincount(bin_N, confidence_N, minlength=bins),
-        np.bincount(bin_N, correct_N, minlength=bins),
-    )
-
-
-def pairs(votes_NM: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+def pairs(votes_NM: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Count images on which two labeling functions both voted, and on which they disagreed.
 
     Returns:
         Two int64 [m, m]; on the diagonal of the first, how often each voted.
 
-    >>> overlaps, conflicts = pairs(np.array([[0, 0], [0, 1], [1, -1]]), 2)
+    >>> overlaps, conflicts = pairs(np.array([[0, 0], [0, 1], [1, -1]]))
     >>> overlaps.tolist(), conflicts.tolist()
     ([[3, 2], [2, 2]], [[0, 1], [1, 0]])
     """
     voted_NM = (votes_NM != ABSTAIN).astype(np.float64)
     overlaps_MM = voted_NM.T @ voted_NM
     agreed_MM = np.zeros_like(overlaps_MM)
-    for label in range(num_classes):
+    for label in np.unique(votes_NM[votes_NM != ABSTAIN]):
         of_class_NM = (votes_NM == label).astype(np.float64)
         agreed_MM += of_class_NM.T @ of_class_NM
     return overlaps_MM.astype(np.int64), (overlaps_MM - agreed_MM).astype(np.int64)

@@ -1,18 +1,22 @@
-"""A uri to bytes: from disk, S3, or whatever else fsspec can open."""
+"""A uri to bytes: from disk, S3, or whatever else fsspec can open; the door to s3fs.
+
+An image on S3 is one request, as s3fs reads it; pyarrow's file asks for its size first.
+"""
 
 import re
 import stat
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import pyarrow as pa
-import pyarrow.fs as pafs
+import s3fs
 from fsspec.asyn import sync
 
+from wslabel.config.base import S3
 from wslabel.errors import WslabelError, nearest
-from wslabel.settings import S3
-from wslabel.storage.location import is_permanent, retrying, s3_reader
+from wslabel.storage.location import endpoint_of, is_permanent, region_of, retrying, s3_reader
 
 
 def unreadable(scheme: str) -> str | None:
@@ -53,7 +57,10 @@ def _opened(uri: str) -> Any:
 
 
 MAX_BYTES = 2**29
-"""Of one image; whatever has more is no photo, and several at once would fill the memory."""
+"""Most bytes of one image; what has more is no photo, and several would fill the memory."""
+
+CONNECTIONS = 256
+"""Requests to S3 at a time; threads ask for fewer, and more wait in s3fs."""
 
 _PART = re.compile(r"#bytes=(\d+)-(\d+)$")
 
@@ -69,14 +76,18 @@ def part_of(uri: str, offset: int, size: int) -> str:
 
 def _whole_and_part(uri: str) -> tuple[str, int | None, int | None]:
     """Take a uri apart into the object's, and where its range starts and ends."""
-    found = _PART.search(uri)
-    if found is None:
+    part = _PART.search(uri)
+    if part is None:
         return uri, None, None
-    return uri[: found.start()], int(found[1]), int(found[2]) + 1
+    return uri[: part.start()], int(part[1]), int(part[2]) + 1
 
 
 class Unfetchable(WslabelError):
-    """An image that can never be fetched; `kind` is one of schema.ERROR_KINDS."""
+    """An image that can never be fetched.
+
+    Attributes:
+        kind: One of schema.ERROR_KINDS.
+    """
 
     def __init__(self, kind: str, detail: str) -> None:
         super().__init__(f"{kind}: {detail}")
@@ -89,7 +100,17 @@ class Fetcher:
     def __init__(self, s3: S3) -> None:
         """Connect when the first S3 uri comes."""
         self._s3 = s3
-        self._reader: pafs.S3FileSystem | None = None
+
+    @cached_property
+    def _objects(self) -> s3fs.S3FileSystem:
+        return s3fs.S3FileSystem(
+            anon=self._s3.anonymous,
+            endpoint_url=endpoint_of(self._s3),
+            client_kwargs={"region_name": region_of(self._s3) or "us-east-1"},
+            config_kwargs={"max_pool_connections": CONNECTIONS},
+            skip_instance_cache=True,
+            use_listings_cache=False,
+        )
 
     def __call__(self, uri: str) -> bytes:
         """Fetch one object.
@@ -114,23 +135,49 @@ class Fetcher:
         if "\0" in uri:  # the system's calls take no such path
             raise FileNotFoundError(uri)
         if uri.startswith("s3://"):
-            place = uri.removeprefix("s3://")
-            if "/" not in place.rstrip("/") or place.endswith("/"):  # a bucket, or a folder
-                raise FileNotFoundError(uri)
-            self._reader = self._reader or s3_reader(self._s3)
-            opened = self._reader.open_input_file(place)
-        else:
-            if not stat.S_ISREG(Path(uri).stat().st_mode):  # a pipe or a device may never end
-                raise FileNotFoundError(f"{uri}: is no file")
-            opened = pa.OSFile(uri)
-        with opened as stream:
-            size = stream.size()
-            start, end = start or 0, size if end is None else end
-            if not start <= end <= size:
-                raise FileNotFoundError(f"{uri}: has {size} bytes, not {start} to {end}")
-            if end - start > MAX_BYTES:
-                raise Unfetchable("too_large", f"{uri}: {end - start:,} bytes")
-            return bytes(stream.read_at(end - start, start))
+            return self._from_s3(uri, start, end)
+        return _from_disk(uri, start, end)
+
+    def _from_s3(self, uri: str, start: int | None, end: int | None) -> bytes:
+        key = uri.removeprefix("s3://")
+        if "/" not in key.rstrip("/") or key.endswith("/"):  # a bucket, or a folder
+            raise FileNotFoundError(uri)
+        first = start or 0
+        last = first + MAX_BYTES + 1 if end is None else end
+        _refuse_large(uri, 0 if end is None else last - first)
+        try:
+            data: bytes = self._objects.cat_file(key, start=first, end=last)
+        except OSError as error:
+            if "InvalidRange" not in str(error):
+                raise
+            data = b""  # nothing lies where the range begins: the object is empty, or ends before
+        return _checked(uri, data, start, end)
+
+
+def _from_disk(uri: str, start: int | None, end: int | None) -> bytes:
+    if not stat.S_ISREG(Path(uri).stat().st_mode):  # a pipe or a device may never end
+        raise FileNotFoundError(f"{uri}: is no file")
+    with pa.OSFile(uri) as stream:
+        size = stream.size()
+        first, last = start or 0, size if end is None else end
+        if not first <= last <= size:
+            raise FileNotFoundError(f"{uri}: has {size} bytes, not {first} to {last}")
+        _refuse_large(uri, last - first)
+        return bytes(stream.read_at(last - first, first))
+
+
+def _refuse_large(uri: str, num_bytes: int) -> None:
+    if num_bytes > MAX_BYTES:
+        raise Unfetchable("too_large", f"{uri}: {num_bytes:,} bytes")
+
+
+def _checked(uri: str, data: bytes, start: int | None, end: int | None) -> bytes:
+    """See that an answer is neither too long nor shorter than the range that was asked for."""
+    if len(data) > MAX_BYTES:
+        raise Unfetchable("too_large", f"{uri}: more than {MAX_BYTES:,} bytes")
+    if start is not None and end is not None and len(data) != end - start:
+        raise FileNotFoundError(f"{uri}: does not have the bytes {start} to {end}")
+    return data
 
 
 def _from_web(uri: str, start: int | None, end: int | None) -> bytes:
@@ -145,11 +192,7 @@ def _from_web(uri: str, start: int | None, end: int | None) -> bytes:
                 data = bytes(stream.read(limit if end is None else min(limit, end - (start or 0))))
     except Exception as error:  # noqa: BLE001 - given another type and raised
         raise _as_os_error(uri, error) from None
-    if len(data) > MAX_BYTES:
-        raise Unfetchable("too_large", f"{uri}: more than {MAX_BYTES:,} bytes")
-    if start is not None and end is not None and len(data) != end - start:
-        raise FileNotFoundError(f"{uri}: does not have the bytes {start} to {end}")
-    return data
+    return _checked(uri, data, start, end)
 
 
 async def _limited(system: Any, uri: str, start: int | None, end: int | None) -> bytearray:

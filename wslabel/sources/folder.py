@@ -1,40 +1,63 @@
 """Folder source: every image under a path or S3 prefix, its id the path below that."""
 
 from pathlib import PurePosixPath
+from typing import ClassVar, Literal
 
 import pyarrow as pa
 
+from wslabel.config.paths import ExistingPath
 from wslabel.errors import SourceError, nearest
-from wslabel.settings import S3, Folder
 from wslabel.sources.listing import LISTING, check, class_of
+from wslabel.sources.source import EXTENSIONS, SourceConfig, SourceContext
 from wslabel.storage.location import Location
 
 
-def read(settings: Folder, s3: S3) -> pa.Table:
-    """List the images of a folder.
+class FolderConfig(SourceConfig):
+    """All images under a path or S3 prefix.
 
-    Raises:
-        SourceError: no image is found, or a folder that `classes` names holds none.
+    Attributes:
+        source: Name of this kind of source.
+        path: Folder or S3 prefix that holds the images.
+        classes: Folders below `path` that hold the images of each class; null leaves all images
+            without truth.
+        other_folders: What becomes of images in other folders than those of `classes`: `skip`
+            leaves them out, `keep` takes them without truth.
+        extensions: Endings of the files that count as images, in lower case.
     """
-    root = settings.path.rstrip("/")
-    classes = class_of(settings.classes or {})
-    skip_others = settings.classes is not None and settings.other_folders == "skip"
-    ids, truths = [], []
-    folders = set()
-    for entry in Location(root, s3).files("", recursive=True):
-        path = PurePosixPath(entry.path)
-        folder = str(path.parent)
-        if path.suffix.lower() not in settings.extensions:
-            continue
-        folders.add(folder)
-        if skip_others and folder not in classes:
-            continue
-        ids.append(entry.path)
-        truths.append(classes.get(folder))
-    _refuse_empty(root, classes, folders)
-    uris = [f"{root}/{image_id}" for image_id in ids]
-    columns = [ids, uris, [None] * len(ids), truths]
-    return check(pa.table([pa.array(c, pa.string()) for c in columns], schema=LISTING), root)
+
+    source: Literal["folder"]
+    path: ExistingPath
+    classes: dict[str, str | list[str]] | None = None
+    other_folders: Literal["skip", "keep"] = "skip"
+    extensions: list[str] = list(EXTENSIONS)
+
+    may_change: ClassVar[frozenset[str]] = SourceConfig.may_change | {"path", "extensions"}
+
+    def list_images(self, context: SourceContext) -> pa.Table:
+        """List the images of a folder.
+
+        Raises:
+            SourceError: no image is found, or a folder that `classes` names holds none.
+        """
+        root = self.path.rstrip("/")
+        classes = class_of(self.classes or {})
+        skip_others = self.classes is not None and self.other_folders == "skip"
+        ids, truths = [], []
+        folders = set()
+        for entry in Location(root, context.s3).files("", recursive=True):
+            path = PurePosixPath(entry.path)
+            folder = str(path.parent)
+            if path.suffix.lower() not in self.extensions:
+                continue
+            folders.add(folder)
+            if skip_others and folder not in classes:
+                continue
+            ids.append(entry.path)
+            truths.append(classes.get(folder))
+        _refuse_empty(root, classes, folders)
+        uris = [f"{root}/{image_id}" for image_id in ids]
+        columns = [ids, uris, [None] * len(ids), truths]
+        return check(pa.table([pa.array(c, pa.string()) for c in columns], schema=LISTING), root)
 
 
 def _refuse_empty(root: str, classes: dict[str, str], folders: set[str]) -> None:

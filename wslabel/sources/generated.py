@@ -8,13 +8,16 @@ now and then.
 import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
 from PIL import Image, ImageDraw
+from pydantic import Field
 
-from wslabel.settings import S3, Generated
+from wslabel.config.paths import AnyPath
 from wslabel.sources.listing import LISTING, check
+from wslabel.sources.source import SourceConfig, SourceContext
 from wslabel.storage.location import Location
 
 SHARES = {
@@ -25,7 +28,7 @@ SHARES = {
     "sky_jungle": 0.14,
     "neither": 0.12,
 }
-"""What is drawn, and how often."""
+"""Share of the images that each kind of scene gets."""
 
 SHOWS = {
     "sea": "sea",
@@ -35,6 +38,7 @@ SHOWS = {
     "sky_jungle": "jungle",
     "neither": None,
 }
+"""What each kind of scene shows; None where it is neither sea nor jungle."""
 
 TITLES = {
     "sea": ("Waves at the beach", "By the sea", "Sailing boat", "A day at the coast", "High tide"),
@@ -42,44 +46,75 @@ TITLES = {
     None: ("Holidays", "IMG_{number}", "With friends", "Morning light", "{number}"),
 }
 TELLING, MISLEADING, UNTITLED = 0.5, 0.07, 0.1
+"""Shares of the titles that help and that mislead, and of the images that have none."""
+
 THREADS = 8
+"""Images drawn at a time."""
 
 Pixels = np.ndarray
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What one image shows, and what it is called."""
+    """What one image shows, and what it is called.
+
+    Attributes:
+        kind: Key of `SHARES`.
+        title: Words that help or mislead; None where the image is untitled.
+    """
 
     kind: str
     title: str | None
 
 
-def read(settings: Generated, s3: S3) -> pa.Table:
-    """Draw the images that are not there yet, and list all.
+class GeneratedConfig(SourceConfig):
+    """Drawn scenes as JPEG files: sea, jungle, and hard cases between them.
 
-    The listing has a column `title` beside the usual ones.
+    Scenes of no class have no truth. A column `title` travels along.
+
+    Attributes:
+        source: Name of this kind of source.
+        path: Folder or S3 prefix into which the images are drawn.
+        count: Number of images.
+        size: Height of an image in pixels; its width is four thirds of that.
+        classes: What is drawn of each class: `sea` or `jungle`.
     """
-    place = Location(settings.path, s3)
-    names = [f"{index:06d}.jpg" for index in range(settings.count)]
-    there = {entry.path for entry in place.files("")}
+
+    source: Literal["generated"]
+    path: AnyPath
+    count: int = Field(600, ge=1, le=10_000_000)
+    size: int = Field(96, ge=16, le=4096)
+    classes: dict[str, Literal["sea", "jungle"]] = {"sea": "sea", "jungle": "jungle"}
+
+    may_change: ClassVar[frozenset[str]] = SourceConfig.may_change | {"path", "count"}
+
+    def list_images(self, context: SourceContext) -> pa.Table:
+        """Draw the images that are not there yet, and list all."""
+        folder = Location(self.path, context.s3)
+        names = [f"{index:06d}.jpg" for index in range(self.count)]
+        _draw_missing(folder, names, self.seed, self.size)
+        scenes = [scene(self.seed, index) for index in range(self.count)]
+        classes: dict[str | None, str] = {shown: name for name, shown in self.classes.items()}
+        columns = {
+            "image_id": names,
+            "uri": [folder.uri(name) for name in names],
+            "split": [None] * len(names),
+            "truth": [classes.get(SHOWS[s.kind]) for s in scenes],
+            "title": [s.title for s in scenes],
+        }
+        schema = LISTING.append(pa.field("title", pa.string()))
+        return check(pa.table(columns, schema=schema), "drawn")
+
+
+def _draw_missing(folder: Location, names: list[str], seed: int, size: int) -> None:
+    there = {entry.path for entry in folder.files("")}
     missing = [index for index, name in enumerate(names) if name not in there]
 
-    def make(index: int) -> None:
-        place.create(names[index], jpeg(settings.seed, index, settings.size))
+    def draw(index: int) -> None:
+        folder.create(names[index], jpeg(seed, index, size))
 
     with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(make, missing))
-    scenes = [scene(settings.seed, index) for index in range(settings.count)]
-    classes: dict[str | None, str] = {s: name for name, s in settings.classes.items()}
-    columns = {
-        "image_id": names,
-        "uri": [place.uri(name) for name in names],
-        "split": [None] * len(names),
-        "truth": [classes.get(SHOWS[s.kind]) for s in scenes],
-        "title": [s.title for s in scenes],
-    }
-    return check(pa.table(columns, schema=LISTING.append(pa.field("title", pa.string()))), "drawn")
+        list(pool.map(draw, missing))
 
 
 def scene(seed: int, index: int) -> Scene:

@@ -7,20 +7,26 @@ such images by theirs, so that a data set may grow anywhere.
 """
 
 import hashlib
+import importlib.util
 import io
+import os
+import re
 import tarfile
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-import datasets
 import pyarrow as pa
+from pydantic import ValidationInfo, field_validator
 
+from wslabel.config.base import S3
+from wslabel.config.paths import existing, place
 from wslabel.errors import SourceError, nearest
-from wslabel.settings import HuggingFace
 from wslabel.sources.fetch import part_of
 from wslabel.sources.listing import LISTING, check, truths
+from wslabel.sources.source import MetadataNames, SourceConfig, SourceContext
 from wslabel.storage.location import Location
 
 PACK = 64 * 2**20
@@ -29,62 +35,149 @@ PACK = 64 * 2**20
 ROWS = 256
 """Rows read at a time."""
 
+_ON_HUB = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+"""A data set, or a user and a data set."""
 
-def read(settings: HuggingFace, workspace: Location) -> pa.Table:
-    """List the images of a data set.
 
-    Raises:
-        SourceError: there is no such data set, split or column.
+class HuggingFaceConfig(SourceConfig):
+    """A data set of the Hugging Face library `datasets`: a local folder, or a name on its hub.
+
+    Images that are no files of a local folder are packed into tar files of the workspace.
+
+    Attributes:
+        source: Name of this kind of source.
+        dataset: Folder of a local data set, or a name on the hub: `name` or `user/name`.
+        subset: One of the data set's configurations; null takes its only or default one.
+        revision: Version of a data set on the hub: a branch, tag or commit; null takes the newest.
+        image: Column that holds the images.
+        image_id: Column of the images' ids, which are unique; null takes the path in the data set
+            or a hash of the bytes.
+        truth: Column of the source's own names of classes; null leaves all images without truth.
+        metadata: Columns that travel along as text.
+        classes: Values of `truth` that stand for each class; null takes them as they are.
+        splits: The data set's splits that are listed, each with the split of ours (train, val,
+            test) that its images get; null has it drawn.
     """
+
+    source: Literal["huggingface"]
+    dataset: str
+    subset: str | None = None
+    revision: str | None = None
+    image: str = "image"
+    image_id: str | None = None
+    truth: str | None = None
+    metadata: MetadataNames = []
+    classes: dict[str, str | list[str]] | None = None
+    splits: dict[str, Literal["train", "val", "test"] | None] = {"train": None}
+
+    may_change: ClassVar[frozenset[str]] = SourceConfig.may_change | {"dataset"}
+
+    @field_validator("dataset")
+    @classmethod
+    def _folder_or_name(cls, value: str, info: ValidationInfo) -> str:
+        # What could be a name on the hub, and is no folder beside the project file, is one.
+        path = place(value, info)
+        if _ON_HUB.fullmatch(value) and not Path(path).exists():
+            return value
+        return existing(value, info)
+
+    def list_images(self, context: SourceContext) -> pa.Table:
+        """List the images of a data set.
+
+        Raises:
+            SourceError: there is no such data set, split or column, or the library is absent.
+        """
+        parts = [
+            _listing(self, name, ours, context.workspace) for name, ours in self.splits.items()
+        ]
+        return check(pa.concat_tables(parts), self.dataset)
+
+    def listing_state(self, s3: S3) -> object:
+        """List the files of a local data set; of one on the hub, the settings say all."""
+        if not self.dataset.startswith("/"):
+            return []
+        return [asdict(entry) for entry in Location(self.dataset).files("", recursive=True)]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """One split of a data set, read as plain values; the door to the library `datasets`.
+
+    Attributes:
+        library: The library.
+        rows: The split, as the library opens it.
+    """
+
+    library: Any
+    rows: Any
+
+    def names(self, column: str | None) -> list[str | None]:
+        """Read a column as text; the numbers of classes become their names."""
+        if column is None:
+            return [None] * len(self.rows)
+        feature, values = self.rows.features[column], self.rows[column]
+        if isinstance(feature, self.library.ClassLabel):
+            # The hub's data sets write -1 where there is no label.
+            return [None if k is None or k < 0 else feature.int2str(k) for k in values]
+        return [None if value is None else str(value) for value in values]
+
+    def holds_images(self, column: str) -> bool:
+        """Tell whether a column holds images."""
+        return isinstance(self.rows.features[column], self.library.Image)
+
+    def images(self, column: str) -> Iterator[Any]:
+        """Read a column of images, each as its bytes and path, or None."""
+        undecoded = self.library.Image(decode=False)
+        plain = self.rows.select_columns([column]).cast_column(column, undecoded)
+        for batch in plain.with_format("arrow").iter(ROWS):
+            yield from batch.column(column).to_pylist()
+
+
+def _open(settings: HuggingFaceConfig, split: str) -> _Rows:
+    if importlib.util.find_spec("datasets") is None:
+        raise SourceError("images.source: huggingface needs: pip install 'wslabel[huggingface]'")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when it is imported
+    import datasets  # noqa: PLC0415 - an extra
+
     datasets.disable_progress_bars()
-    parts = [_split(settings, name, ours, workspace) for name, ours in settings.splits.items()]
-    return check(pa.concat_tables(parts), settings.dataset)
-
-
-def _split(settings: HuggingFace, name: str, ours: str | None, workspace: Location) -> pa.Table:
-    rows = _load(settings, name)
-    wanted = [settings.image, settings.image_id, settings.truth, *settings.metadata]
-    for column in wanted:
-        if column is not None and column not in rows.column_names:
-            choice = nearest(column, rows.column_names)
-            raise SourceError(f"{settings.dataset}: there is no column '{column}'; {choice}")
-    if not isinstance(rows.features[settings.image], datasets.Image):
-        raise SourceError(f"{settings.dataset}: the column '{settings.image}' holds no images")
-    uris, ids = _uris(settings, name, rows, workspace)
-    if settings.image_id is not None:
-        ids = _names(rows, settings.image_id)
-    columns: dict[str, Any] = {"image_id": ids, "uri": uris, "split": [ours] * len(ids)}
-    columns["truth"] = truths(settings.classes, _names(rows, settings.truth))
-    table = pa.table(columns, schema=LISTING)
-    for column in settings.metadata:
-        table = table.append_column(column, pa.array(_names(rows, column), pa.string()))
-    return table
-
-
-def _load(settings: HuggingFace, split: str) -> Any:
     try:
-        found = datasets.load_dataset(
+        rows = datasets.load_dataset(
             settings.dataset, settings.subset, split=split, revision=settings.revision
         )
     except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise SourceError(f"images.dataset '{settings.dataset}', {split}: {reason}") from None
-    return found
+    return _Rows(datasets, rows)
 
 
-def _names(rows: Any, column: str | None) -> list[str | None]:
-    """Read a column as text; the numbers of classes become their names."""
-    if column is None:
-        return [None] * len(rows)
-    feature = rows.features[column]
-    if isinstance(feature, datasets.ClassLabel):
-        # The hub's data sets write -1 where there is no label.
-        return [None if k is None or k < 0 else feature.int2str(k) for k in rows[column]]
-    return [None if value is None else str(value) for value in rows[column]]
+def _listing(
+    settings: HuggingFaceConfig, split: str, ours: str | None, workspace: Location
+) -> pa.Table:
+    opened = _open(settings, split)
+    _refuse_missing(settings, opened)
+    uris, ids = _uris(settings, split, opened, workspace)
+    if settings.image_id is not None:
+        ids = opened.names(settings.image_id)
+    columns: dict[str, Any] = {"image_id": ids, "uri": uris, "split": [ours] * len(ids)}
+    columns["truth"] = truths(settings.classes, opened.names(settings.truth))
+    listing = pa.table(columns, schema=LISTING)
+    for column in settings.metadata:
+        listing = listing.append_column(column, pa.array(opened.names(column), pa.string()))
+    return listing
+
+
+def _refuse_missing(settings: HuggingFaceConfig, opened: _Rows) -> None:
+    names = opened.rows.column_names
+    for column in (settings.image, settings.image_id, settings.truth, *settings.metadata):
+        if column is not None and column not in names:
+            choice = nearest(column, names)
+            raise SourceError(f"{settings.dataset}: there is no column '{column}'; {choice}")
+    if not opened.holds_images(settings.image):
+        raise SourceError(f"{settings.dataset}: the column '{settings.image}' holds no images")
 
 
 def _uris(
-    settings: HuggingFace, split: str, rows: Any, workspace: Location
+    settings: HuggingFaceConfig, split: str, opened: _Rows, workspace: Location
 ) -> tuple[list[str | None], list[str | None]]:
     """Say where each image is, and call it by its path in the data set or a hash of its bytes."""
     pack = _Pack(workspace)
@@ -92,7 +185,7 @@ def _uris(
     ids: list[str | None] = []
     seen: Counter[str] = Counter()
     root = f"{settings.dataset.rstrip('/')}/"
-    for row, image in enumerate(_images(rows, settings.image)):
+    for row, image in enumerate(opened.images(settings.image)):
         uris.append(None)
         ids.append(None)
         data: Any = image and image["bytes"]
@@ -112,12 +205,6 @@ def _uris(
     for known, uri in pack.close():
         uris[known] = uri
     return uris, ids
-
-
-def _images(rows: Any, column: str) -> Iterator[Any]:
-    plain = rows.select_columns([column]).cast_column(column, datasets.Image(decode=False))
-    for batch in plain.with_format("arrow").iter(ROWS):
-        yield from batch.column(column).to_pylist()
 
 
 class _Pack:

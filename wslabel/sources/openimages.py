@@ -5,20 +5,24 @@ they verified to be absent travels along. Format of the files and places of the 
 https://storage.googleapis.com/openimages/web/download_v7.html.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
+from pydantic import Field, field_validator, model_validator
 
+from wslabel.config.base import S3, refuse
+from wslabel.config.paths import AnyPath, ExistingPathOrUri
 from wslabel.errors import SourceError, nearest
 from wslabel.schema import TRUTH_ABSENT
-from wslabel.settings import S3, OpenImages
-from wslabel.sources.drawing import order
 from wslabel.sources.fetch import open_stream
 from wslabel.sources.listing import LISTING, check
+from wslabel.sources.source import MetadataNames, SourceConfig, SourceContext, Split
+from wslabel.sources.splits import order
 
 BLOCK = 8 * 2**20
 """Bytes of a CSV file parsed at a time."""
@@ -26,48 +30,126 @@ BLOCK = 8 * 2**20
 SPLITS = {"train": "train", "validation": "val", "test": "test"}
 """Folder of the bucket to our name of the split."""
 
-Tell = Callable[[str], None]
+OpenImagesSplit = Literal["train", "validation", "test"]
+
+HUMAN = "https://storage.googleapis.com/openimages/v7/oidv7-{}-annotations-human-imagelabels.csv"
+
+
+class OpenImagesConfig(SourceConfig):
+    """Open Images: images that people verified to show exactly one of some classes.
+
+    What the data set publishes as CSV is read as a stream from https, S3 or disk.
+
+    Attributes:
+        source: Name of this kind of source.
+        classes: Display name or names in Open Images' own list for each class, in any case.
+        class_descriptions: File of the display name of each label id.
+        trainable_classes: File of the label ids whose classes may be asked for; null allows all.
+        labels: File of the verified labels of each of the data set's splits that is to be listed:
+            train, validation, test.
+        image_metadata: File of the image metadata of each split in `labels`, where `metadata` asks
+            for some.
+        metadata: Columns of the image metadata, such as Title, that travel along.
+        images: Folder or S3 prefix that holds the images, in a folder for each split.
+        max_per_class: Most images of a class, a sample by `seed`; null takes all.
+        own_splits: Whether the data set's splits are kept; otherwise they are drawn.
+        split: Shares of the images that each split gets.
+        s3: How to reach the images on S3; null takes the project's own `s3`.
+    """
+
+    source: Literal["openimages"]
+    classes: dict[str, str | list[str]]
+    class_descriptions: ExistingPathOrUri = (
+        "https://storage.googleapis.com/openimages/v7/oidv7-class-descriptions.csv"
+    )
+    trainable_classes: ExistingPathOrUri | None = (
+        "https://storage.googleapis.com/openimages/v7/oidv7-classes-trainable.txt"
+    )
+    labels: dict[OpenImagesSplit, ExistingPathOrUri] = {
+        "train": HUMAN.format("train"),
+        "validation": HUMAN.format("val"),
+        "test": HUMAN.format("test"),
+    }
+    image_metadata: dict[OpenImagesSplit, ExistingPathOrUri] = {}
+    metadata: MetadataNames = []
+    images: AnyPath = "s3://open-images-dataset"
+    max_per_class: int | None = Field(None, ge=1)
+    own_splits: bool = False
+    split: Split = Split(train=0.7, val=0.2, test=0.1)
+    s3: S3 | None = S3(region="us-east-1", anonymous=True)
+
+    may_change: ClassVar[frozenset[str]] = SourceConfig.may_change | {
+        *("class_descriptions", "trainable_classes", "labels", "image_metadata"),
+        *("images", "max_per_class"),
+    }
+
+    @field_validator("labels")
+    @classmethod
+    def _some_labels(cls, value: dict[OpenImagesSplit, str]) -> dict[OpenImagesSplit, str]:
+        if not value:
+            raise refuse("name the label file of at least one of train, validation, test")
+        return value
+
+    @model_validator(mode="after")
+    def _metadata_has_files(self) -> Self:
+        if self.metadata and set(self.image_metadata) != set(self.labels):
+            raise refuse(
+                f"metadata: name image_metadata of the splits {', '.join(self.labels)} too"
+            )
+        return self
+
+    def list_images(self, context: SourceContext) -> pa.Table:
+        """List the images of some classes.
+
+        Raises:
+            SourceError: a class is unknown or not trainable, or a file is not as the data set's
+                are.
+        """
+        classes = _class_ids(self, context.s3)
+        listing = _capped(_all_verified(self, context, classes), self)
+        for name in self.classes:
+            if not pc.any(pc.equal(listing.column("truth"), name)).as_py():
+                raise SourceError(f"no image is verified to show '{name}' alone")
+        if self.metadata:
+            listing = _with_metadata(listing, self, context)
+        return check(listing, "openimages")
+
+    def listing_state(self, s3: S3) -> object:
+        """Say that it hangs on the settings alone: the files of a release stay as they are."""
+        return []
 
 
 @dataclass
 class Verified:
-    """What people verified about the images of one split, of the wanted classes alone."""
+    """What people verified about the images of one split, of the wanted classes alone.
+
+    Attributes:
+        present: Indices of the classes that an image shows, by its id.
+        absent: Indices of the classes that an image does not show, by its id.
+    """
 
     present: dict[str, set[int]] = field(default_factory=dict)
     absent: dict[str, set[int]] = field(default_factory=dict)
 
 
-def read(settings: OpenImages, s3: S3, tell: Tell) -> pa.Table:
-    """List the images of some classes.
-
-    Args:
-        settings: classes and files.
-        s3: how to reach files on S3.
-        tell: takes a line about how it goes.
-
-    Raises:
-        SourceError: a class is unknown or not trainable, or a file is not as the data set's are.
-    """
-    classes = _class_ids(settings, s3)
-    parts, dropped = [], 0
+def _all_verified(
+    settings: OpenImagesConfig, context: SourceContext, classes: Mapping[str, int]
+) -> pa.Table:
+    """List the images of all splits that are verified to show just one class."""
+    parts, num_dropped = [], 0
     for split, uri in settings.labels.items():
-        verified = _verified(uri, s3, classes, tell)
-        both = {image for image, found in verified.present.items() if len(found) > 1}
-        dropped += len(both)
-        one = {i: next(iter(f)) for i, f in verified.present.items() if i not in both}
-        parts.append(_listing(settings, split, one, verified.absent))
-    if dropped:
-        tell(f"openimages: dropped {dropped:,} images that are verified to show two classes")
-    listing = _capped(pa.concat_tables(parts), settings)
-    for name in settings.classes:
-        if not pc.any(pc.equal(listing.column("truth"), name)).as_py():
-            raise SourceError(f"no image is verified to show '{name}' alone")
-    if settings.metadata:
-        listing = _with_metadata(listing, settings, s3, tell)
-    return check(listing, "openimages")
+        verified = _verified(uri, context, classes)
+        shown = {i: next(iter(c)) for i, c in verified.present.items() if len(c) == 1}
+        num_dropped += len(verified.present) - len(shown)
+        parts.append(_listing(settings, split, shown, verified.absent))
+    if num_dropped:
+        context.tell(
+            f"openimages: dropped {num_dropped:,} images that are verified to show two classes"
+        )
+    return pa.concat_tables(parts)
 
 
-def _class_ids(settings: OpenImages, s3: S3) -> dict[str, int]:
+def _class_ids(settings: OpenImagesConfig, s3: S3) -> dict[str, int]:
     """Give the index of the project's class for each label id, such as /m/06npx."""
     table = _whole(settings.class_descriptions, s3, ["LabelName", "DisplayName"])
     shown = table.column("DisplayName").to_pylist()
@@ -78,7 +160,7 @@ def _class_ids(settings: OpenImages, s3: S3) -> dict[str, int]:
     if settings.trainable_classes is not None:
         lines = _whole(settings.trainable_classes, s3, ["LabelName"])
         trainable = set(lines.column("LabelName").to_pylist())
-    found: dict[str, int] = {}
+    classes: dict[str, int] = {}
     for index, (own, names) in enumerate(settings.classes.items()):
         for name in [names] if isinstance(names, str) else names:
             where = f"images.classes.{own}: Open Images"
@@ -86,9 +168,9 @@ def _class_ids(settings: OpenImages, s3: S3) -> dict[str, int]:
                 raise SourceError(f"{where} has no class '{name}'; {nearest(name, shown)}")
             labels = named[name.lower()]
             _refuse_untrainable(where, name, labels, trainable)
-            if any(found.setdefault(label, index) != index for label in labels):
+            if any(classes.setdefault(label, index) != index for label in labels):
                 raise SourceError(f"images.classes: '{name}' is named for two classes")
-    return found
+    return classes
 
 
 def _refuse_untrainable(
@@ -103,7 +185,7 @@ def _refuse_untrainable(
 
 
 def _whole(uri: str, s3: S3, names: list[str]) -> pa.Table:
-    """Read a small file of ours whose header may be missing."""
+    """Read a small file whole; its header may be missing."""
     table = pa.concat_tables(
         [pa.Table.from_batches([batch]) for batch in _batches(uri, s3, names, has_header=False)]
     )
@@ -128,28 +210,31 @@ def _batches(uri: str, s3: S3, names: list[str], *, has_header: bool) -> Iterato
         raise SourceError(f"{uri}: expected columns {', '.join(names)}: {reason}") from None
 
 
-def _verified(uri: str, s3: S3, classes: Mapping[str, int], tell: Tell) -> Verified:
+def _verified(uri: str, context: SourceContext, classes: Mapping[str, int]) -> Verified:
     """Go through a label file and keep what it says about the wanted classes."""
     names = ["ImageID", "LabelName", "Confidence"]
     wanted = pa.array(classes)
-    found, num_lines, told = Verified(), 0, 0
-    for batch in _batches(uri, s3, names, has_header=True):
+    verified, num_lines, told = Verified(), 0, 0
+    for batch in _batches(uri, context.s3, names, has_header=True):
         num_lines += batch.num_rows
         kept = batch.filter(pc.is_in(batch.column("LabelName"), wanted))
         for image, label, confidence in zip(*(c.to_pylist() for c in kept.columns), strict=True):
-            target = found.present if float(confidence) > 0 else found.absent
+            target = verified.present if float(confidence) > 0 else verified.absent
             target.setdefault(image, set()).add(classes[label])
         if num_lines - told >= 5_000_000:
             told = num_lines
-            tell(f"{uri}: {num_lines:,} lines, {len(found.present):,} images")
-    return found
+            context.tell(f"{uri}: {num_lines:,} lines, {len(verified.present):,} images")
+    return verified
 
 
 def _listing(
-    settings: OpenImages, split: str, one: Mapping[str, int], absent: Mapping[str, set[int]]
+    settings: OpenImagesConfig,
+    split: str,
+    shown: Mapping[str, int],
+    absent: Mapping[str, set[int]],
 ) -> pa.Table:
     names = list(settings.classes)
-    ids = sorted(one)
+    ids = sorted(shown)
     root = settings.images.rstrip("/")
     own = SPLITS[split] if settings.own_splits else None
     absents = [[names[k] for k in sorted(absent.get(i, ()))] for i in ids]
@@ -157,13 +242,13 @@ def _listing(
         "image_id": ids,
         "uri": [f"{root}/{split}/{i}.jpg" for i in ids],
         "split": [own] * len(ids),
-        "truth": [names[one[i]] for i in ids],
+        "truth": [names[shown[i]] for i in ids],
         TRUTH_ABSENT.name: absents,
     }
     return pa.table(columns, schema=LISTING.append(TRUTH_ABSENT))
 
 
-def _capped(listing: pa.Table, settings: OpenImages) -> pa.Table:
+def _capped(listing: pa.Table, settings: OpenImagesConfig) -> pa.Table:
     """Keep at most so many images of a class: a sample by seed, whatever the files' order."""
     if settings.max_per_class is None:
         return listing
@@ -175,17 +260,19 @@ def _capped(listing: pa.Table, settings: OpenImages) -> pa.Table:
     return listing.take(np.sort(kept))
 
 
-def _with_metadata(listing: pa.Table, settings: OpenImages, s3: S3, tell: Tell) -> pa.Table:
+def _with_metadata(
+    listing: pa.Table, settings: OpenImagesConfig, context: SourceContext
+) -> pa.Table:
     """Add columns of the data set's image metadata, such as Title, for the images listed."""
     names = ["ImageID", *settings.metadata]
     wanted = listing.column("image_id").combine_chunks()
     parts = []
     for uri in settings.image_metadata.values():
-        tell(f"{uri}: reading {', '.join(settings.metadata)}")
-        batches = _batches(uri, s3, names, has_header=True)
+        context.tell(f"{uri}: reading {', '.join(settings.metadata)}")
+        batches = _batches(uri, context.s3, names, has_header=True)
         parts += [batch.filter(pc.is_in(batch.column("ImageID"), wanted)) for batch in batches]
-    found = pa.Table.from_batches(parts)
-    rows = pc.index_in(wanted, found.column("ImageID"))
+    metadata = pa.Table.from_batches(parts)
+    rows = pc.index_in(wanted, metadata.column("ImageID"))
     for name in settings.metadata:
-        listing = listing.append_column(name, found.column(name).take(rows))
+        listing = listing.append_column(name, metadata.column(name).take(rows))
     return listing

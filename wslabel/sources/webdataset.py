@@ -9,17 +9,19 @@ image is later fetched as the range of bytes that it takes in its tar file.
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 
+from wslabel.config.base import S3
+from wslabel.config.paths import ExistingPath
 from wslabel.errors import SourceError, nearest
-from wslabel.settings import S3, WebDataset
 from wslabel.sources.fetch import part_of
 from wslabel.sources.listing import LISTING, check, truths
+from wslabel.sources.source import EXTENSIONS, MetadataNames, SourceConfig, SourceContext
 from wslabel.storage.location import Entry, Location, retrying
 
 THREADS = 16
@@ -32,12 +34,79 @@ FEW = 1000
 """Samples of a tar file whose names are remembered, to tell the nearest one."""
 
 LARGEST_TEXT = 2**20
-"""Bytes of a member that is read as text; more is an image or none of ours."""
+"""Most bytes of a member that is read as text; what has more holds no value."""
 
 
-@dataclass
+class WebDatasetConfig(SourceConfig):
+    """Tar files in the format of WebDataset; the images stay in there.
+
+    Attributes:
+        source: Name of this kind of source.
+        path: Folder or S3 prefix that holds tar files, or one tar file.
+        truth: Member by its extension (`cls`), or key of the member `json`, with the source's own
+            name of a class; null leaves all images without truth.
+        metadata: Members by their extension (`txt`), or keys of the member `json`, that travel
+            along as text.
+        classes: Values of `truth` that stand for each class; null takes them as they are.
+        extensions: Endings of the members that count as images, in lower case.
+    """
+
+    source: Literal["webdataset"]
+    path: ExistingPath
+    truth: str | None = None
+    metadata: MetadataNames = []
+    classes: dict[str, str | list[str]] | None = None
+    extensions: list[str] = list(EXTENSIONS)
+
+    may_change: ClassVar[frozenset[str]] = SourceConfig.may_change | {"path", "extensions"}
+
+    def list_images(self, context: SourceContext) -> pa.Table:
+        """List the samples of all tar files; the id of an image is its tar file and its key.
+
+        Raises:
+            SourceError: a file is no whole tar file, a sample has two images, or none has a value
+                that is asked for.
+            TransientStorageError: storage failed again and again.
+        """
+        place, entries = _tars(self, context.s3)
+        names = list(dict.fromkeys([*self.metadata, *([self.truth] if self.truth else [])]))
+        with ThreadPoolExecutor(THREADS) as pool:
+            indexes = list(pool.map(lambda e: _index(place, e.path, self, names), entries))
+        rows = [row for index in indexes for row in index.rows]
+        values = {name: [row[2][number] for row in rows] for number, name in enumerate(names)}
+        _refuse_absent(values, indexes, self.path)
+        own = values.get(self.truth or "", [None] * len(rows))
+        columns: dict[str, list[str | None]] = {
+            "image_id": [row[0] for row in rows],
+            "uri": [row[1] for row in rows],
+            "split": [None] * len(rows),
+            "truth": truths(self.classes, own),
+        }
+        columns |= {name: values[name] for name in self.metadata}
+        fields = [pa.field(name, pa.string()) for name in self.metadata]
+        return check(pa.table(columns, schema=pa.schema([*LISTING, *fields])), self.path)
+
+    def listing_state(self, s3: S3) -> object:
+        """List the tar files with their sizes and times of change."""
+        return [asdict(entry) for entry in _tars(self, s3)[1]]
+
+    def reads(self, extension: str) -> bool:
+        """Tell whether members of an extension may hold a value that is asked for."""
+        names = [name for name in (self.truth, *self.metadata) if name is not None]
+        return bool(names) and extension in (*names, "json")
+
+
+@dataclass(kw_only=True)
 class Sample:
-    """One sample: where its image is, its small members by extension, and extensions not read."""
+    """One sample.
+
+    Attributes:
+        image_id: Tar file, folder in it and key of the sample.
+        uri: Range of the tar file that is its image; empty as long as none was met.
+        extension: Extension of its image.
+        texts: Small members that hold values, by their extensions.
+        unread: Extensions of its other members.
+    """
 
     image_id: str
     uri: str = ""
@@ -61,26 +130,31 @@ class Sample:
     def described(self) -> dict[str, Any]:
         """Parse the member `json`."""
         try:
-            found = json.loads(self.texts.get("json", "{}"))
+            described = json.loads(self.texts.get("json", "{}"))
         except (ValueError, RecursionError) as error:
             raise ValueError(f"the .json of '{self.image_id}' is no JSON: {error}") from None
-        return found if isinstance(found, dict) else {}
+        return described if isinstance(described, dict) else {}
 
     def values(self, names: Sequence[str]) -> list[str | None]:
         """Look each name up: a member by its extension or else a key of the member `json`."""
         described = self.described()
-        found: list[str | None] = []
+        values: list[str | None] = []
         for name in names:
             value = self.texts[name].strip() if name in self.texts else described.get(name)
             text = value if value is None or isinstance(value, str) else json.dumps(value)
-            found.append(text)
+            values.append(text)
             (text or "").encode()  # a lone surrogate is no text
-        return found
+        return values
 
 
 @dataclass
 class Index:
-    """What the samples of one tar file hold."""
+    """What the samples of one tar file hold.
+
+    Attributes:
+        rows: Id, uri and values of each sample that has an image.
+        known: Names of the members and keys of the first samples.
+    """
 
     rows: list[tuple[str, str, list[str | None]]] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
@@ -95,59 +169,34 @@ class Index:
             self.known |= {*sample.texts, *sample.unread, *sample.described()}
 
 
-def tars(settings: WebDataset, s3: S3) -> tuple[Location, list[Entry]]:
-    """List the tar files of a folder, or the one that a path names.
-
-    Raises:
-        SourceError: there is none.
-    """
+def _tars(settings: WebDatasetConfig, s3: S3) -> tuple[Location, list[Entry]]:
+    """List the tar files of a folder, or the one that a path names."""
     root, _, name = settings.path.rstrip("/").rpartition("/")
     if name.endswith(".tar"):
         place = Location(root, s3)
         entry = place.entry(name)
-        found = [] if entry is None else [entry]
+        entries = [] if entry is None else [entry]
     else:
         place = Location(settings.path, s3)
-        found = [e for e in place.files("", recursive=True) if e.path.endswith(".tar")]
-    if not found:
+        entries = [e for e in place.files("", recursive=True) if e.path.endswith(".tar")]
+    if not entries:
         raise SourceError(f"{settings.path}: no tar file found")
-    return place, found
+    return place, entries
 
 
-def read(settings: WebDataset, s3: S3) -> pa.Table:
-    """List the samples of all tar files; the id of an image is its tar file and its key.
-
-    Raises:
-        SourceError: a file is no whole tar file, a sample has two images, or none has a value that
-            is asked for.
-        TransientStorageError: storage failed again and again.
-    """
-    place, entries = tars(settings, s3)
-    names = list(dict.fromkeys([*settings.metadata, *([settings.truth] if settings.truth else [])]))
-    with ThreadPoolExecutor(THREADS) as pool:
-        indexes = list(pool.map(lambda e: _index(place, e.path, settings, names), entries))
-    rows = [row for index in indexes for row in index.rows]
-    values = {name: [row[2][number] for row in rows] for number, name in enumerate(names)}
-    for name, found in values.items():
-        if all(value is None for value in found):
+def _refuse_absent(
+    values: Mapping[str, Sequence[str | None]], indexes: Sequence[Index], path: str
+) -> None:
+    for name, column in values.items():
+        if all(value is None for value in column):
             known = {key for index in indexes for key in index.known}
             raise SourceError(
-                f"{settings.path}: no sample has '{name}', neither as a member nor in its .json; "
+                f"{path}: no sample has '{name}', neither as a member nor in its .json; "
                 f"{nearest(name, known)}"
             )
-    own = values.get(settings.truth or "", [None] * len(rows))
-    columns: dict[str, list[str | None]] = {
-        "image_id": [row[0] for row in rows],
-        "uri": [row[1] for row in rows],
-        "split": [None] * len(rows),
-        "truth": truths(settings.classes, own),
-    }
-    columns |= {name: values[name] for name in settings.metadata}
-    fields = [pa.field(name, pa.string()) for name in settings.metadata]
-    return check(pa.table(columns, schema=pa.schema([*LISTING, *fields])), settings.path)
 
 
-def _index(place: Location, path: str, settings: WebDataset, names: Sequence[str]) -> Index:
+def _index(place: Location, path: str, settings: WebDatasetConfig, names: Sequence[str]) -> Index:
     uri = place.uri(path)
     try:
         return retrying(lambda: _gone_through(place, path, settings, names), uri)
@@ -157,7 +206,9 @@ def _index(place: Location, path: str, settings: WebDataset, names: Sequence[str
         raise SourceError(f"{uri}: {error}") from None
 
 
-def _gone_through(place: Location, path: str, settings: WebDataset, names: Sequence[str]) -> Index:
+def _gone_through(
+    place: Location, path: str, settings: WebDatasetConfig, names: Sequence[str]
+) -> Index:
     index, sample = Index(), None
     for member, stream in _members(place, path):
         folder, _, name = member.name.rpartition("/")
@@ -165,11 +216,11 @@ def _gone_through(place: Location, path: str, settings: WebDataset, names: Seque
         image_id = "/".join(part for part in (path, folder, key) if part)
         if sample is None or sample.image_id != image_id:
             index.add(sample, names)
-            sample = Sample(image_id)
+            sample = Sample(image_id=image_id)
         extension = extension.lower()
         if f".{extension}" in settings.extensions:
-            found = part_of(place.uri(path), member.offset_data, member.size)
-            sample.take_image(extension, found)
+            part = part_of(place.uri(path), member.offset_data, member.size)
+            sample.take_image(extension, part)
         elif member.size <= LARGEST_TEXT and settings.reads(extension):
             stream.seek(member.offset_data)
             try:

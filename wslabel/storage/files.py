@@ -10,8 +10,8 @@ import os
 import uuid
 from pathlib import Path
 
+from wslabel.config.base import S3
 from wslabel.errors import WeightsError
-from wslabel.settings import S3
 from wslabel.storage.location import Location
 
 

@@ -25,8 +25,8 @@ import botocore.session
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from wslabel.config.base import S3
 from wslabel.errors import StorageError, TransientStorageError
-from wslabel.settings import S3
 
 STAGING = ".staging"
 STALE_AFTER_S = 3600.0

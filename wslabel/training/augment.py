@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from wslabel.settings import Augmentations
+from wslabel.config.optimization import Augmentations
 
 LUMA = np.array([0.299, 0.587, 0.114])
 TO_YIQ = np.array([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
@@ -21,11 +21,11 @@ class Changes:
     """What is done to each image of a batch.
 
     Attributes:
-        places_N23: affine maps from places in the new image to places in the old one, in halves of
+        places_N23: Affine maps from places in the new image to places in the old one, in halves of
             its width and height; None where images are only flipped.
-        flips_N2: whether an image is flipped left to right, and upside down.
-        colors_N33: matrices for its colors; None where colors stay.
-        contrasts_N: how far each is from its own mean gray.
+        flips_N2: Whether each image is flipped left to right, and upside down.
+        colors_N33: Matrices for the colors of each image; None where colors stay.
+        contrasts_N: Factor of each pixel's distance from its image's mean gray.
     """
 
     places_N23: np.ndarray | None
@@ -43,29 +43,32 @@ class Changes:
         )
 
 
-def draw(how: Augmentations, count: int, rng: np.random.Generator) -> Changes:
+def draw(settings: Augmentations, count: int, rng: np.random.Generator) -> Changes:
     """Draw what is done to each of `count` images."""
-    wanted = np.array([how.horizontal_flip, how.vertical_flip])
+    wanted = np.array([settings.horizontal_flip, settings.vertical_flip])
     flips_N2 = (rng.random((count, 2)) < 0.5) & wanted
-    moves = how.rotation > 0 or how.zoom > 0 or how.crop < 1
-    recolors = max(how.brightness, how.contrast, how.saturation, how.hue, how.grayscale) > 0
+    moves = settings.rotation > 0 or settings.zoom > 0 or settings.crop < 1
+    color_changes = (settings.brightness, settings.contrast, settings.saturation, settings.hue)
+    recolors = max(*color_changes, settings.grayscale) > 0
     return Changes(
-        _draw_places(how, flips_N2, rng) if moves else None,
+        _draw_places(settings, flips_N2, rng) if moves else None,
         flips_N2,
-        _draw_colors(how, count, rng) if recolors else None,
-        1 + rng.uniform(-how.contrast, how.contrast, count),
+        _draw_colors(settings, count, rng) if recolors else None,
+        1 + rng.uniform(-settings.contrast, settings.contrast, count),
     )
 
 
-def _draw_places(how: Augmentations, flips_N2: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _draw_places(
+    settings: Augmentations, flips_N2: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     count = len(flips_N2)
-    angle_N = rng.uniform(-1, 1, count) * math.radians(how.rotation)
-    side_N = np.sqrt(rng.uniform(how.crop, 1, count)) / (
-        1 + rng.uniform(-how.zoom, how.zoom, count)
+    angle_N = rng.uniform(-1, 1, count) * math.radians(settings.rotation)
+    side_N = np.sqrt(rng.uniform(settings.crop, 1, count)) / (
+        1 + rng.uniform(-settings.zoom, settings.zoom, count)
     )
     # A crop may lie anywhere in the image; what is smaller than the image stays in its middle.
     free_N1 = np.maximum(0, 1 - side_N)[:, None]
-    shift_N2 = rng.uniform(-1, 1, (count, 2)) * free_N1 * (how.crop < 1)
+    shift_N2 = rng.uniform(-1, 1, (count, 2)) * free_N1 * (settings.crop < 1)
     x_N, y_N = (side_N[:, None] * (1 - 2 * flips_N2)).T
     places_N23 = np.zeros((count, 2, 3), np.float32)
     places_N23[:, 0, 0], places_N23[:, 0, 1] = np.cos(angle_N) * x_N, -np.sin(angle_N) * y_N
@@ -74,12 +77,12 @@ def _draw_places(how: Augmentations, flips_N2: np.ndarray, rng: np.random.Genera
     return places_N23
 
 
-def _draw_colors(how: Augmentations, count: int, rng: np.random.Generator) -> np.ndarray:
+def _draw_colors(settings: Augmentations, count: int, rng: np.random.Generator) -> np.ndarray:
     """Draw matrices: a turn of the hue, a share of the color kept, then a factor of brightness."""
-    turn_N = rng.uniform(-how.hue, how.hue, count) * 2 * math.pi
-    kept_N = 1 + rng.uniform(-how.saturation, how.saturation, count)
-    kept_N = np.where(rng.random(count) < how.grayscale, 0.0, kept_N)
-    light_N = 1 + rng.uniform(-how.brightness, how.brightness, count)
+    turn_N = rng.uniform(-settings.hue, settings.hue, count) * 2 * math.pi
+    kept_N = 1 + rng.uniform(-settings.saturation, settings.saturation, count)
+    kept_N = np.where(rng.random(count) < settings.grayscale, 0.0, kept_N)
+    light_N = 1 + rng.uniform(-settings.brightness, settings.brightness, count)
     turn_N33 = np.zeros((count, 3, 3))
     turn_N33[:, 0, 0] = 1
     turn_N33[:, 1, 1] = turn_N33[:, 2, 2] = np.cos(turn_N) * kept_N

@@ -7,17 +7,17 @@ from typing import Protocol
 import numpy as np
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Batch:
     """One worker's part of a batch.
 
     Attributes:
-        inputs: [n, ...] of its images.
-        targets_NK: their labels as probabilities; zeros where there is none.
-        weights_N: what each counts; 0 where there is no label.
-        total: sum of the weights in the whole batch.
-        sizes: number of images of each worker; one that has none looks at an image of weight 0.
-        other: [n, ...] another view of its images, where two are wanted.
+        inputs: Inputs of the worker's images, [n, ...].
+        targets_NK: Labels of these images as probabilities; zeros where there is none.
+        weights_N: What each image counts; 0 where there is no label.
+        total: Sum of the weights in the whole batch.
+        sizes: Number of images of each worker; one that has none looks at an image of weight 0.
+        other: Another view of these images, [n, ...], where two are wanted.
     """
 
     inputs: np.ndarray

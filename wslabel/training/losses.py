@@ -55,7 +55,7 @@ def ramp_up(progress: float) -> float:
 
 
 def nt_xent(
-    mine_VND: torch.Tensor, all_MD: torch.Tensor, first: int, temperature: float
+    own_VND: torch.Tensor, all_MD: torch.Tensor, first: int, temperature: float
 ) -> torch.Tensor:
     """Give SimCLR's loss of each of a worker's images, over both its views.
 
@@ -63,19 +63,19 @@ def nt_xent(
     image is to be the nearest among all other views of the batch.
 
     Args:
-        mine_VND: two views of this worker's images, [2, n, D].
-        all_MD: all views of all workers' images: M = 2 x images, first views before second ones.
-        first: index of this worker's first image among all.
-        temperature: divides the cosines.
+        own_VND: Two views of this worker's images, [2, n, D].
+        all_MD: All views of all workers' images: M = 2 x images, first views before second ones.
+        first: Index of this worker's first image among all.
+        temperature: Divides the cosines.
     """
-    count, total = mine_VND.shape[1], len(all_MD) // 2
-    mine_VND = torch.nn.functional.normalize(mine_VND.float(), dim=2)
+    count, total = own_VND.shape[1], len(all_MD) // 2
+    own_VND = torch.nn.functional.normalize(own_VND.float(), dim=2)
     all_MD = torch.nn.functional.normalize(all_MD.float(), dim=1)
     losses = []
     rows = torch.arange(first, first + count, device=all_MD.device)
     with torch.autocast(all_MD.device.type, enabled=False):  # three digits of a cosine are too few
         for view in range(2):
-            similarities_NM = mine_VND[view] @ all_MD.T / temperature
+            similarities_NM = own_VND[view] @ all_MD.T / temperature
             itself = (rows + view * total)[:, None]
             similarities_NM = similarities_NM.scatter(1, itself, float("-inf"))
             other = rows + (1 - view) * total

@@ -1,5 +1,16 @@
-"""Batch normalization in a group of workers: over the batch of all of them, or frozen."""
+"""Batch normalization in a group of workers: over the batch of all of them, or frozen.
 
+On GPUs the statistics are taken by the libraries' own synchronized normalization. On CPUs torch has
+none, so here each normalization is given a forward pass of ours, with the kernels that torch's own
+uses and the same result but for rounding.
+
+They differ in one thing. Where a batch has fewer images than there are workers, a worker without
+any looks at one that counts nothing (`attend`). On CPUs this image is kept out of the statistics
+too, so a group learns exactly what one worker learns. On GPUs it is part of the statistics of that
+batch, though never of the loss.
+"""
+
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -7,42 +18,49 @@ import torch
 from torch.nn.functional import batch_norm
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from wslabel.training.group import Place
+from wslabel.training.worker_context import WorkerContext
+
+Forward = Callable[[torch.Tensor], torch.Tensor]
 
 
-def synced(module: torch.nn.Module, place: Place) -> torch.nn.Module:
+def synced(network: torch.nn.Module, worker: WorkerContext) -> torch.nn.Module:
     """Let batch normalizations take their statistics over the batch of all workers."""
-    if place.world_size == 1:
-        return module
-    for norm in module.modules():
-        if isinstance(norm, _BatchNorm):
-            # torch's own synchronized normalization refuses CPUs, and drops what timm's carry.
-            norm.forward = partial(_forward, norm, norm.forward, place.world_size)  # type: ignore[method-assign]
-    return module
+    if worker.world_size == 1:
+        return network
+    if worker.device.type != "cpu":
+        from wslabel.networks import zoo  # noqa: PLC0415 - loads timm, which CPUs need not
+
+        return zoo.synchronized(network)
+    for norm in _normalizations(network):
+        forward = partial(_forward, norm, norm.forward, worker.world_size)
+        norm.forward = forward  # type: ignore[method-assign]
+    return network
 
 
-def attend(module: torch.nn.Module, *, is_present: bool) -> None:
+def attend(network: torch.nn.Module, *, is_present: bool) -> None:
     """Say whether what this worker sees counts in the statistics of the whole batch."""
-    for norm in module.modules():
-        if isinstance(norm, _BatchNorm):
-            norm.is_present = is_present  # type: ignore[assignment]
+    for norm in _normalizations(network):
+        norm.is_present = is_present  # type: ignore[assignment]
 
 
-def freeze(module: torch.nn.Module) -> None:
-    """Keep batch normalizations at their running statistics, for as long as `train` says so."""
-    for norm in module.modules():
-        if isinstance(norm, _BatchNorm):
-            norm.eval()
+def freeze(network: torch.nn.Module) -> None:
+    """Keep batch normalizations at their running statistics, until `train` is called again."""
+    for norm in _normalizations(network):
+        norm.eval()
 
 
-def _forward(norm: Any, alone: Any, world_size: int, values: torch.Tensor) -> torch.Tensor:
+def _normalizations(network: torch.nn.Module) -> list[_BatchNorm]:
+    return [module for module in network.modules() if isinstance(module, _BatchNorm)]
+
+
+def _forward(
+    norm: _BatchNorm, alone: Forward, world_size: int, values: torch.Tensor
+) -> torch.Tensor:
     """Normalize over all workers in training; gradients are those of one worker on all of it."""
     if not norm.training:
-        evaluated: torch.Tensor = alone(values)
-        return evaluated
-    weight, bias = norm.weight, norm.bias
-    if not norm.affine:
-        weight, bias = torch.ones(values.shape[1], device=values.device), None
+        return alone(values)
+    weight = norm.weight if norm.affine else torch.ones(values.shape[1], device=values.device)
+    bias = norm.bias if norm.affine else None
     normalized, mean_C, variance_C, count = _Normalized.apply(
         values, weight, bias, norm.eps, world_size, getattr(norm, "is_present", True)
     )
@@ -50,7 +68,7 @@ def _forward(norm: Any, alone: Any, world_size: int, values: torch.Tensor) -> to
         _remember(norm, mean_C, variance_C * count / (count - 1))
     # timm's normalizations carry what comes after them.
     for after in ("drop", "act"):
-        normalized = getattr(norm, after, _same)(normalized)
+        normalized = getattr(norm, after, _unchanged)(normalized)
     return torch.as_tensor(normalized)
 
 
@@ -62,25 +80,34 @@ class _Normalized(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, values: Any, weight: Any, bias: Any, *how: Any) -> Any:
-        (ctx.eps, ctx.world_size, ctx.is_present), width = how, values.shape[1]
+    def forward(
+        ctx: Any,
+        values: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        eps: float,
+        world_size: int,
+        is_present: bool,  # noqa: FBT001 - torch passes no keywords
+    ) -> tuple[torch.Tensor, ...]:
+        ctx.eps, ctx.world_size, ctx.is_present = eps, world_size, is_present
+        width = values.shape[1]
         # Statistics come in the type of those they update, and half precision would lose them.
         unused = torch.zeros(2, width, device=values.device)
         mean_C, variance_C = torch.ops.aten.batch_norm_update_stats(values, *unused, 0.0)
-        count = mean_C.new_full((1,), ctx.is_present * values.numel() / width)
-        parts = _gather(torch.cat([count, mean_C, variance_C]), ctx.world_size)
+        count = mean_C.new_full((1,), is_present * values.numel() / width)
+        parts = _gather(torch.cat([count, mean_C, variance_C]), world_size)
         counts_W1, means_WC, variances_WC = torch.split(parts, [1, width, width], dim=1)
         count = counts_W1.sum(0)
         shares_W1 = counts_W1 / count
         mean_C = (shares_W1 * means_WC).sum(0)
         variance_C = (shares_W1 * (variances_WC + (means_WC - mean_C).square())).sum(0)
         ctx.save_for_backward(values, weight, mean_C, variance_C, count)
-        normalized = batch_norm(values, mean_C, variance_C, weight, bias, eps=ctx.eps)
+        normalized = batch_norm(values, mean_C, variance_C, weight, bias, eps=eps)
         ctx.mark_non_differentiable(mean_C, variance_C, count)
         return normalized, mean_C, variance_C, count
 
     @staticmethod
-    def backward(ctx: Any, gradient: Any, *_: Any) -> Any:
+    def backward(ctx: Any, gradient: torch.Tensor, *_: torch.Tensor) -> tuple[Any, ...]:
         values, weight, mean_C, variance_C, count = ctx.saved_tensors
         scale_C = (variance_C + ctx.eps).rsqrt()
         _, along_C, own_C = torch.ops.aten.native_batch_norm_backward(
@@ -107,12 +134,15 @@ def _gather(own: torch.Tensor, world_size: int) -> torch.Tensor:
     return parts.view(world_size, -1)
 
 
-def _same(values: torch.Tensor) -> torch.Tensor:
+def _unchanged(values: torch.Tensor) -> torch.Tensor:
     return values
 
 
 @torch.no_grad()
-def _remember(norm: Any, mean_C: torch.Tensor, variance_C: torch.Tensor) -> None:
+def _remember(norm: _BatchNorm, mean_C: torch.Tensor, variance_C: torch.Tensor) -> None:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
     norm.num_batches_tracked += 1
     momentum = norm.momentum
     if momentum is None:

@@ -1,11 +1,13 @@
 """Trained networks for other runtimes; the door to ONNX."""
 
 import logging
-from collections.abc import Callable
 
 import torch
 
-from wslabel.training.networks import deserialize, probabilities
+from wslabel.config.extras import absence
+from wslabel.errors import ConfigError
+from wslabel.networks.factory import Builder
+from wslabel.networks.trained import deserialize, probabilities
 
 OPSET = 18
 
@@ -22,23 +24,32 @@ class _Deployed(torch.nn.Module):
         return probabilities(self.network(inputs), per_class=self._per_class)
 
 
-def to_onnx(
-    make: Callable[[], torch.nn.Module], data: bytes, example: torch.Tensor, *, per_class: bool
-) -> bytes:
+def refuse_without_onnx() -> None:
+    """Refuse to export where the packages that torch needs for it are absent.
+
+    Raises:
+        ConfigError: One of them is.
+    """
+    sentence = absence("onnx")
+    if sentence is not None:
+        raise ConfigError(sentence)
+
+
+def to_onnx(build: Builder, data: bytes, example: torch.Tensor, *, per_class: bool) -> bytes:
     """Turn a network's safetensors file into an ONNX model of any batch size.
 
     Its input `inputs` is what the network reads (uint8 images [n, h, w, 3], or embeddings); its
     output `probabilities` is float32 [n, K].
 
     Args:
-        make: builds the bare network.
-        data: of the safetensors file.
-        example: some inputs of the right shape and type.
-        per_class: whether it judges each class for itself.
+        build: Builds the bare network.
+        data: Its safetensors file.
+        example: Some inputs of the right shape and type.
+        per_class: Whether it judges each class for itself.
     """
     for name in ("torch.onnx", "onnxscript", "onnx_ir"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    module = _Deployed(deserialize(make, data), per_class=per_class).eval()
+    module = _Deployed(deserialize(build, data), per_class=per_class).eval()
     program = torch.onnx.export(
         module,
         (example,),

@@ -9,24 +9,30 @@ from typing import Any
 
 import pyarrow.fs as pafs
 import ray.tune
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
-from ray.tune.search import BasicVariantGenerator
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.search import BasicVariantGenerator, SearchAlgorithm, Searcher
 from ray.tune.search.optuna import OptunaSearch
 
-from wslabel.settings import Asha, Dimension, Sweep
+from wslabel.config.sweep import Asha, Dimension, Sweep
 
 SCORE, EPOCH = "score", "epoch"
 HEAD = "node:__internal_head__"
 """A resource that every cluster's head has: what drives a group of workers needs no CPU."""
 
-Report = Callable[[Mapping[str, Any]], None]
+Report = Callable[[Mapping[str, object]], None]
 Trial = Callable[[Mapping[str, Any], Report], None]
 """Trains with some values of the searched keys, and reports after each epoch."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where Tune keeps what it knows of a sweep, so that it goes on after a crash."""
+class SweepStorage:
+    """Where Tune keeps what it knows of a sweep, so that it goes on after a crash.
+
+    Attributes:
+        filesystem: Disk or S3.
+        folder: Folder of all sweeps.
+        name: Name of the sweep.
+    """
 
     filesystem: pafs.FileSystem
     folder: str
@@ -39,8 +45,14 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Result:
-    """One trial: its values, its last report, and why it failed."""
+class TrialResult:
+    """What became of one trial.
+
+    Attributes:
+        values: Values of the searched keys.
+        report: What it reported last.
+        error: Why it failed; None where it did not.
+    """
 
     values: dict[str, Any]
     report: dict[str, Any]
@@ -48,47 +60,50 @@ class Result:
 
 
 def search(
-    sweep: Sweep, trial: Trial, place: Place, resources: Mapping[str, float], concurrent: int
-) -> list[Result]:
+    sweep: Sweep,
+    trial: Trial,
+    storage: SweepStorage,
+    *,
+    resources: Mapping[str, float],
+    concurrent: int,
+) -> list[TrialResult]:
     """Run the trials of a sweep, or those of it that are left, and give all results.
 
     Args:
-        sweep: what is searched, and how.
-        trial: trains once.
-        place: where Tune keeps its state.
-        resources: of each trial; of none of its own it runs beside those that it starts.
-        concurrent: the most trials at a time.
+        sweep: What is searched, and how.
+        trial: Trains once.
+        storage: Where Tune keeps its state.
+        resources: What each trial reserves; without any it runs beside the workers that it starts.
+        concurrent: The most trials at a time.
     """
     _be_quiet()
     function = ray.tune.with_resources(_trainable(trial), dict(resources) or {HEAD: 0.001})
-    can_restore = ray.tune.Tuner.can_restore(place.path, storage_filesystem=place.filesystem)
-    if can_restore:
+    if ray.tune.Tuner.can_restore(storage.path, storage_filesystem=storage.filesystem):
         tuner = ray.tune.Tuner.restore(
-            place.path,
+            storage.path,
             function,
             resume_unfinished=True,
             restart_errored=True,
-            storage_filesystem=place.filesystem,
+            storage_filesystem=storage.filesystem,
         )
     else:
-        tuner = _tuner(sweep, function, place, concurrent)
-    found = []
-    for result in tuner.fit():
-        error = None if result.error is None else _cause(result.error)
-        found.append(Result(dict(result.config or {}), dict(result.metrics or {}), error))
-    return found
+        tuner = _tuner(sweep, function, storage, concurrent)
+    return [_trial_result(result) for result in tuner.fit()]
 
 
-def _tuner(sweep: Sweep, function: Any, place: Place, concurrent: int) -> ray.tune.Tuner:
-    space = {key: _domain(dimension) for key, dimension in sweep.search.items()}
-    algorithm: Any = BasicVariantGenerator(random_state=sweep.seed)
-    if sweep.method == "optuna":
-        algorithm = OptunaSearch(metric=SCORE, mode="max", seed=sweep.seed)
+def _trial_result(result: ray.tune.Result) -> TrialResult:
+    error = None if result.error is None else _cause(result.error)
+    return TrialResult(dict(result.config or {}), dict(result.metrics or {}), error)
+
+
+def _tuner(
+    sweep: Sweep, function: Callable[..., None], storage: SweepStorage, concurrent: int
+) -> ray.tune.Tuner:
     return ray.tune.Tuner(
         function,
-        param_space=space,
+        param_space={key: _domain(dimension) for key, dimension in sweep.search.items()},
         tune_config=ray.tune.TuneConfig(
-            search_alg=algorithm,
+            search_alg=_algorithm(sweep),
             scheduler=_scheduler(sweep.asha),
             num_samples=1 if sweep.method == "grid" else sweep.trials,
             max_concurrent_trials=concurrent,
@@ -96,16 +111,22 @@ def _tuner(sweep: Sweep, function: Any, place: Place, concurrent: int) -> ray.tu
             trial_dirname_creator=_folder,
         ),
         run_config=ray.tune.RunConfig(
-            name=place.name,
-            storage_path=place.folder,
-            storage_filesystem=place.filesystem,
+            name=storage.name,
+            storage_path=storage.folder,
+            storage_filesystem=storage.filesystem,
             verbose=0,
             failure_config=ray.tune.FailureConfig(max_failures=2),
         ),
     )
 
 
-def _domain(dimension: Dimension) -> Any:
+def _algorithm(sweep: Sweep) -> SearchAlgorithm | Searcher:
+    if sweep.method == "optuna":
+        return OptunaSearch(metric=SCORE, mode="max", seed=sweep.seed)
+    return BasicVariantGenerator(random_state=sweep.seed)
+
+
+def _domain(dimension: Dimension) -> object:
     if dimension.grid is not None:
         return ray.tune.grid_search(dimension.grid)
     if dimension.choice is not None:
@@ -118,7 +139,7 @@ def _domain(dimension: Dimension) -> Any:
     return ray.tune.loguniform(*dimension.log_uniform)
 
 
-def _scheduler(asha: Asha | None) -> Any:
+def _scheduler(asha: Asha | None) -> TrialScheduler:
     if asha is None:
         return FIFOScheduler()
     return ASHAScheduler(
@@ -139,7 +160,7 @@ def _trainable(trial: Trial) -> Callable[[dict[str, Any]], None]:
     return train
 
 
-def _folder(trial: Any) -> str:
+def _folder(trial: ray.tune.experiment.Trial) -> str:
     return f"trial-{trial.trial_id}"
 
 

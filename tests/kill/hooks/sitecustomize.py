@@ -66,7 +66,7 @@ def patch_fit(module):
     module.fit = stopping_fit
 
 
-def patch_loop(module):
+def patch_learning(module):
     timed = module._timed
 
     def stopping_timed(batches):
@@ -93,8 +93,8 @@ def patch_decode(module):
 PATCHES = {
     "wslabel.features.decode": patch_decode,
     "wslabel.storage.location": patch_location,
-    "wslabel.label_model.snorkel": patch_fit,
-    "wslabel.training.loop": patch_loop,
+    "wslabel.label_model.snorkel_fit": patch_fit,
+    "wslabel.training.learning": patch_learning,
 }
 
 

@@ -1,0 +1,223 @@
+"""Sweeps: what they try, what they share, what they refuse."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import LINEAR, Learnable, write_config
+from wslabel import pipeline
+from wslabel.config.training import Training
+from wslabel.engine.plan import Resources
+from wslabel.errors import ClusterTooSmall, ConfigError
+from wslabel.experiments.sweep import share, sweep
+from wslabel.experiments.train_trial import BestScores
+from wslabel.project.loading import load
+from wslabel.stages import evaluate
+from wslabel.training.events import EpochEvent
+from wslabel.workspace.workspace import Workspace
+
+
+def write_sweep(learnable: Learnable, name: str, **how: Any) -> Path:
+    training = LINEAR | {"validate_on": "weak", "epochs": 4}
+    learnable.write(name=f"{name}-project", training=training)
+    config = {"project": f"{name}-project.yaml", "fixed": {"training.labels": "soft"}} | how
+    return write_config(learnable.folder / f"{name}.yaml", config)
+
+
+def test_a_grid_tries_everything_and_tells_the_best(learnable: Learnable) -> None:
+    search = {
+        "training.label_smoothing": {"grid": [0.0, 0.3]},
+        "training.labels": {"grid": ["soft", "hard"]},
+        "label_model.kind": {"grid": ["snorkel", "majority"]},
+    }
+    path = write_sweep(learnable, "grid", search=search, fixed={}, metric="loss")
+    result = sweep(path)
+    trials = result.trials.trials
+    assert result.made == len(trials) == 8
+    values = {tuple(trial.values.values()) for trial in trials}
+    assert len(values) == 8
+    scores = [trial.score for trial in trials]
+    assert scores == sorted(scores, reverse=True)
+    assert all(trial.epochs == 4 and trial.error is None for trial in trials)
+    # Every trial is in Tune's own results, too.
+    own = list((learnable.folder / "ws" / "sweeps").glob("*/trial-*/result.json"))
+    assert len(own) == 8
+    best = yaml.safe_load((learnable.folder / "grid-best.yaml").read_text())
+    for key, value in result.trials.best.items():
+        section, _, last = key.partition(".")
+        assert best[section][last] == value
+    winner = load(learnable.folder / "grid-best.yaml")
+    made = {o.stage: o.made for o in pipeline.run(winner, until="evaluate")}
+    assert set(made.values()) == {0}
+    (performance,) = evaluate.run(Workspace(winner)).evaluation.networks.values()
+    assert performance.to_json() == result.trials.test.to_json()
+    again = sweep(path)
+    assert again.made == 0
+    assert again.trials.trials == trials
+    assert again.notes == result.notes
+    assert "The best on the test split" in Path(result.page or "").read_text()
+
+
+@pytest.mark.parametrize("method", ["random", "optuna"])
+def test_trials_are_drawn_and_stopped_early(learnable: Learnable, method: str) -> None:
+    search = {
+        "training.learning_rate": {"log_uniform": [0.00001, 0.1]},
+        "training.batch_size": {"integer": [8, 32]},
+        "label_model.learning_rate": {"uniform": [0.001, 0.05]},
+    }
+    how = {"search": search, "method": method, "trials": 6, "metric": "loss"}
+    path = write_sweep(learnable, method, **how, asha={"grace_epochs": 1, "reduction": 2})
+    trials = sweep(path).trials.trials
+    assert len(trials) == 6
+    for trial in trials:
+        assert 0.00001 <= trial.values["training.learning_rate"] <= 0.1
+        assert 8 <= trial.values["training.batch_size"] <= 32
+    assert len({trial.values["training.learning_rate"] for trial in trials}) == 6
+    epochs = [trial.epochs for trial in trials]
+    assert max(epochs) == 4
+    assert min(epochs) < 4
+
+
+def test_trials_of_two_workers_never_wait_for_each_other(learnable: Learnable) -> None:
+    """On two CPUs one such trial runs at a time, and its workers get both."""
+    search = {"training.label_smoothing": {"grid": [0.0, 0.2]}}
+    fixed = {"training.labels": "soft", "training.workers": 2, "training.epochs": 1}
+    path = write_sweep(learnable, "two", search=search, fixed=fixed)
+    trials = sweep(path).trials.trials
+    assert [trial.epochs for trial in trials] == [1, 1]
+
+
+def a_training(**more: Any) -> Training:
+    return Training.model_validate({"feature": "x"} | more)
+
+
+@pytest.mark.parametrize(
+    ("how", "cluster", "expected"),
+    [
+        ({}, (2, 0), ({"CPU": 1.0}, 2)),
+        ({"cpus_per_worker": 2}, (5, 0), ({"CPU": 2.0}, 2)),
+        ({"workers": 2}, (5, 0), ({}, 2)),
+        ({"workers": [1, 3]}, (4, 0), ({}, 1)),
+        ({"workers": [2, 8]}, (4, 0), ({}, 1)),
+        ({"use_gpu": True, "gpus_per_worker": 0.25}, (8, 1), ({"CPU": 1.0, "GPU": 0.25}, 4)),
+        ({"use_gpu": True, "workers": 2}, (64, 8), ({}, 4)),
+    ],
+)
+def test_trials_share_the_cluster(how: dict[str, Any], cluster: Any, expected: Any) -> None:
+    assert share(a_training(**how), Resources(*cluster), None) == expected
+    assert share(a_training(**how), Resources(*cluster), 1)[1] == 1
+
+
+def test_a_trial_that_fits_no_cluster_is_refused() -> None:
+    with pytest.raises(ClusterTooSmall, match="a trial needs 4 CPUs, the cluster has 2 CPUs"):
+        share(a_training(workers=4), Resources(2), None)
+    with pytest.raises(ClusterTooSmall, match=r"needs 1 CPUs, 1 GPUs, .* 2 CPUs, 0 GPUs"):
+        share(a_training(use_gpu=True), Resources(2), None)
+
+
+def test_a_trial_that_goes_on_tells_what_it_was_like_before() -> None:
+    told: list[Any] = []
+    scores = BestScores("loss", "models/x", told.append)
+    earlier = tuple({"epoch": e, "validation_loss": loss} for e, loss in ((1, 0.2), (2, 0.5)))
+    scores.on_event(EpochEvent("soft", 3, earlier[-1], earlier))
+    scores.on_event(EpochEvent("soft", 3, {"epoch": 3, "validation_loss": 0.4}))
+    assert [(record["epoch"], record["score"]) for record in told] == [
+        (1, -0.2),
+        (2, -0.2),
+        (3, -0.2),
+    ]
+
+
+GRID = {"grid": [0.1, 0.2]}
+WRONG = {
+    "no such key": (
+        {"search": {"training.label_smothing": GRID}},
+        r"wrong-project.yaml: training: unknown key 'label_smothing'; did you mean",
+    ),
+    "a wrong value": (
+        {"search": {"training.label_smoothing": {"grid": [0.1, 7]}}},
+        r"training.label_smoothing: input should be less than 1, found 7",
+    ),
+    "the end of a range": (
+        {"search": {"training.label_smoothing": {"uniform": [0, 2]}}, "method": "random"},
+        r"training.label_smoothing: input should be less than 1, found 2",
+    ),
+    "no such function": (
+        {"search": {"labeling_functions.meen.votes": GRID}},
+        r"labeling_functions.meen.votes: no 'meen'; did you mean 'mean'",
+    ),
+    "what all share": (
+        {"search": {"images.seed": GRID}},
+        r"'images.seed' cannot be searched: trials share images and cluster",
+    ),
+    "what a trial never looks at": (
+        {"search": {"self_training.rounds": {"grid": [1, 2]}}},
+        r"'self_training.rounds' cannot be searched: a trial trains one network, once",
+    ),
+    "where it runs": (
+        {"search": {"training.workers": {"grid": [1, 2]}}},
+        r"'training.workers' cannot be searched: it is the same for all trials; fix it",
+    ),
+    "what the metric says": (
+        {"search": {"training.select_by": {"grid": ["loss", "accuracy"]}}},
+        r"'training.select_by' cannot be searched: it is the sweep's metric",
+    ),
+    "workers that cannot be stopped": (
+        {
+            "search": {"training.label_smoothing": GRID},
+            "fixed": {"training.labels": "soft", "training.workers": 2},
+            "asha": {},
+        },
+        r"asha: trials of several workers cannot be stopped early; write asha: null, or fix",
+    ),
+    "features by range": (
+        {"search": {"features.thumbnail.size": {"integer": [16, 64]}}, "method": "random"},
+        r"a range would make features anew for each trial; write choice",
+    ),
+    "grid and draw": (
+        {"search": {"training.label_smoothing": GRID}, "method": "optuna"},
+        r"method optuna draws; write choice, not grid",
+    ),
+    "draw and grid": (
+        {"search": {"training.label_smoothing": {"uniform": [0, 0.5]}}},
+        r"method grid needs a grid",
+    ),
+    "two ways": (
+        {"search": {"training.label_smoothing": GRID | {"uniform": [0, 1]}}},
+        r"search.training.label_smoothing: expected one of grid, choice, .*, found grid, uniform",
+    ),
+    "upside down": (
+        {"search": {"training.learning_rate": {"uniform": [1, 0.1]}}, "method": "random"},
+        r"expected two numbers, the lower one first, found \(1.0, 0.1\)",
+    ),
+    "an unknown key": ({"serch": {}}, r"unknown key 'serch'; did you mean 'search'"),
+    "several networks": (
+        {"search": {"training.label_smoothing": GRID}, "fixed": {}},
+        r"a sweep trains one network per trial, found original, soft, hard",
+    ),
+    "no validation": (
+        {
+            "search": {"training.label_smoothing": GRID},
+            "fixed": {"training.labels": "soft", "training.validate_on": None},
+        },
+        r"training.validate_on: a sweep chooses by validation",
+    ),
+    "searched and fixed": (
+        {"search": {"training.labels": {"grid": ["soft"]}}},
+        r"fixed: 'training.labels' is searched",
+    ),
+    "no project": (
+        {"search": {"training.label_smoothing": GRID}, "project": "wrong-projekt.yaml"},
+        r"there is no such project file; did you mean 'wrong-project.yaml'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_sweep_is_refused_before_anything_starts(learnable: Learnable, name: str) -> None:
+    how, message = WRONG[name]
+    path = write_sweep(learnable, "wrong", **how)
+    with pytest.raises(ConfigError, match=message):
+        sweep(path)

@@ -1,0 +1,60 @@
+"""Networks by their library's name: built, looked up, or refused with the nearest name."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from wslabel.errors import WeightsError
+from wslabel.networks import zoo
+
+
+@pytest.mark.parametrize("model", ["timm/test_efficientnet", "torchvision/mobilenet_v2"])
+def test_a_network_is_built_with_its_options(model: str) -> None:
+    network = zoo.build(model, {"num_classes": 7}).eval()
+    assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 7)
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "message"),
+    [
+        ("timm/resnet19", {}, "timm has no network 'resnet19'; did you mean 'resnet1"),
+        ("torchvision/resnet1888", {}, "torchvision has no network .*; did you mean 'resnet18'"),
+        ("timm/resnet18", {"odd": 1}, r"timm/resnet18: refused model_options \{'odd': 1\}: "),
+    ],
+)
+def test_what_a_library_does_not_have_is_refused(
+    model: str, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(WeightsError, match=message):
+        zoo.build(model, options)
+
+
+def test_preprocessing_is_that_of_the_librarys_own_weights() -> None:
+    torchvision = zoo.own_preprocess("torchvision/efficientnet_b0")
+    assert (torchvision.resize, torchvision.crop) == (256, 224)
+    assert torchvision.interpolation == "bicubic"
+    timm = zoo.own_preprocess("timm/vit_base_patch16_clip_224.openai")
+    assert (timm.crop, timm.mean[0]) == (224, pytest.approx(0.4815, abs=1e-4))
+
+
+@pytest.mark.parametrize("model", ["torchvision/resnet18", "timm/resnet18.a1_in1k"])
+def test_categories_are_those_of_imagenet(model: str) -> None:
+    categories = zoo.own_categories(model)
+    assert len(categories) == 1000
+    assert categories[0].startswith("tench")
+
+
+def test_weights_that_are_here_are_not_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    own = tmp_path / "checkpoints" / "resnet18-f37072fd.pth"
+    own.write_bytes(b"weights")
+    assert zoo.default_weights("torchvision/resnet18") == own
+
+
+def test_a_network_without_weights_of_its_library_needs_a_file() -> None:
+    with pytest.raises(WeightsError, match="timm offers no pretrained weights; name a file"):
+        zoo.default_weights("timm/vit_base_patch16_plus_240")

@@ -1,0 +1,39 @@
+"""The bytes of an image become values and inputs of networks, or a named error."""
+
+from pathlib import Path
+
+import numpy as np
+
+from wslabel.config.preprocess import Preprocess
+from wslabel.features.color import ColorConfig
+from wslabel.features.decode import decode
+from wslabel.features.resize import prepare
+from wslabel.features.thumbnail import ThumbnailConfig
+from wslabel.stages.featurize.prepare import ImagePreparer, PreparedImage, input_kind
+
+COLOR, THUMBNAIL = ColorConfig(kind="color"), ThumbnailConfig(kind="thumbnail", size=16)
+PREPROCESS = Preprocess(resize=20, crop=16, mean=(0.1, 0.2, 0.3))
+PREPARER = ImagePreparer((("c", COLOR), ("t", THUMBNAIL)), (PREPROCESS,), 10_000)
+
+
+def test_an_image_is_decoded_once_for_all_features(scenes: Path) -> None:
+    data = (scenes / "coast" / "c00.jpg").read_bytes()
+    image, decoded = PREPARER(data), decode(data, 10_000)
+    assert image.error is None
+    assert image.values == {"c": COLOR.compute(decoded), "t": THUMBNAIL.compute(decoded)}
+    (pixels,) = image.inputs
+    assert np.array_equal(pixels, prepare(decoded, PREPROCESS))
+
+
+def test_what_cannot_be_fetched_or_decoded_has_an_error_and_nothing_else(scenes: Path) -> None:
+    assert PREPARER("missing") == PreparedImage("missing")
+    assert PREPARER(b"no image") == PreparedImage("not_an_image")
+    data = (scenes / "coast" / "c00.jpg").read_bytes()
+    small = ImagePreparer((), (), max_pixels=100)
+    assert small(data) == PreparedImage("too_large")
+
+
+def test_normalizing_is_left_to_the_network_so_that_networks_share_their_inputs() -> None:
+    other = PREPROCESS.model_copy(update={"std": (1.0, 1.0, 1.0)})
+    assert input_kind(PREPROCESS) == input_kind(other)
+    assert input_kind(PREPROCESS) != input_kind(PREPROCESS.model_copy(update={"crop": 15}))

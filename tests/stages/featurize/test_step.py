@@ -1,0 +1,181 @@
+"""A shard through all features that lack it: rows stay in order, failures are rows too."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.conftest import Networks
+from tests.small import small_project
+from wslabel.errors import TooManyErrors
+from wslabel.features.color import ColorConfig
+from wslabel.features.decode import decode
+from wslabel.project.project import Project
+from wslabel.stages import ingest
+from wslabel.stages.featurize.featurize import featurize_step
+from wslabel.storage.table import shard_name
+from wslabel.workspace.workspace import ShardItem, Workspace
+
+RETRY = frozenset({"not_an_image", "missing"})
+TWO: Mapping[str, Any] = {"color": None, "thumbnail": {"size": 32}}
+
+
+def ingested(folder: Path, photos: Path, **sections: Any) -> Project:
+    project = small_project(folder, photos, **sections)
+    ingest.run(Workspace(project))
+    return project
+
+
+def compute(project: Project, item: ShardItem, *, isolated: bool = False) -> dict[str, int]:
+    """Do both halves of a shard in this process."""
+    step = featurize_step(Workspace(project))
+    result = step.finish(item, step.prepare(item, isolated=isolated))
+    assert result.item == item.key
+    return result.errors
+
+
+def table(project: Project, name: str, shard: int = 0, generation: int = 0) -> pa.Table:
+    workspace = Workspace(project)
+    return workspace.extractors[name].table(workspace.location).read(shard_name(shard, generation))
+
+
+def path_of(project: Project, row: int) -> Path:
+    uris = Workspace(project).images.read(shard_name(0)).column("uri")
+    return Path(uris[row].as_py())
+
+
+def test_every_row_is_of_its_image(scenes: Path, tmp_path: Path) -> None:
+    project = ingested(tmp_path, scenes, features=TWO)
+    assert compute(project, ShardItem(0, dict.fromkeys(TWO))) == {}
+    ids = Workspace(project).images.read(shard_name(0)).column("image_id")
+    colors, thumbnails = table(project, "color"), table(project, "thumbnail")
+    assert colors.column("image_id").equals(ids)
+    assert thumbnails.column("image_id").equals(ids)
+    for row, jpeg in enumerate(thumbnails.column("jpeg").to_pylist()):
+        decoded = decode(path_of(project, row).read_bytes(), 10**6)
+        values = colors.slice(row, 1).drop_columns(["image_id", "error"]).to_pylist()[0]
+        assert tuple(values.values()) == ColorConfig(kind="color").compute(decoded)
+        assert min(decode(jpeg, 10**6).pixels_HW3.shape[:2]) == 32
+
+
+def test_only_what_is_missing_is_made(scenes: Path, tmp_path: Path) -> None:
+    project = ingested(tmp_path, scenes, features=TWO)
+    compute(project, ShardItem(3, {"thumbnail": None}))
+    assert Workspace(project).generations == {"color": {}, "thumbnail": {3: 0}}
+
+
+def test_a_network_sees_what_its_preprocessing_says_and_others_share_it(
+    scenes: Path, tmp_path: Path, networks: Networks
+) -> None:
+    net = networks.net(top_k=0, embedding=True, precision="float32")
+    means = net["preprocess"] | {"mean": [0.1, 0.2, 0.3]}
+    features = {
+        "net": net,
+        "large": net | {"preprocess": {"resize": 40, "crop": 36}},
+        "shifted": net | {"preprocess": means},
+    }
+    project = ingested(tmp_path, scenes, features=features, labeling_functions=[])
+    item = ShardItem(1, dict.fromkeys(features))
+    step = featurize_step(Workspace(project))
+    prepared = step.prepare(item, isolated=False)
+    assert sorted(stack.shape for stack in prepared.stacks) == [(8, 32, 32, 3), (8, 36, 36, 3)]
+    assert Workspace(project).generations["net"] == {}
+    step.finish(item, prepared)
+    tables = {name: table(project, name, 1).column("embedding").to_pylist() for name in features}
+    extractor = Workspace(project).extractors["net"]
+    (stack,) = [stack for stack in prepared.stacks if stack.shape[1] == 32]
+    expected = extractor.load(step.weights_s3)(stack)["embedding"]
+    assert np.allclose(np.array(tables["net"]), expected, rtol=2e-3, atol=1e-3)
+    assert tables["net"] != tables["shifted"] != tables["large"]
+
+
+def test_failed_images_are_rows_with_an_error_and_nulls(photos: Path, tmp_path: Path) -> None:
+    project = ingested(tmp_path, photos, features=TWO)
+    path_of(project, 2).write_bytes(b"no image")
+    path_of(project, 5).unlink()
+    item = ShardItem(0, dict.fromkeys(TWO))
+    assert compute(project, item) == {"not_an_image": 1, "missing": 1}
+    for name, column in (("color", "mean_red"), ("thumbnail", "jpeg")):
+        errors = table(project, name).column("error").to_pylist()
+        assert errors == [None, None, "not_an_image", None, None, "missing", None, None]
+        is_null = np.asarray(table(project, name).column(column).is_null())
+        assert is_null.tolist() == [error is not None for error in errors]
+
+
+def test_in_processes_of_their_own_images_give_the_same_rows(photos: Path, tmp_path: Path) -> None:
+    project = ingested(tmp_path, photos, features=TWO)
+    path_of(project, 2).write_bytes(b"no image")
+    workspace = Workspace(project)
+    step = featurize_step(workspace)
+    item = ShardItem(0, dict.fromkeys(TWO))
+    step.finish(item, step.prepare(item, isolated=True))
+    there = [table(project, name) for name in TWO]
+    other = ingested(tmp_path / "photos", photos, features=TWO, workspace=str(tmp_path / "other"))
+    compute(other, item)
+    assert [table(other, name).column("error").to_pylist() for name in TWO] == [
+        made.column("error").to_pylist() for made in there
+    ]
+    assert table(other, "color").equals(there[0])
+
+
+def test_images_are_taken_up_again_in_a_new_generation(photos: Path, tmp_path: Path) -> None:
+    project = ingested(tmp_path, photos, features=TWO)
+    good = path_of(project, 2).read_bytes()
+    path_of(project, 2).write_bytes(b"no image")
+    path_of(project, 5).write_bytes(b"no image either")
+    compute(project, ShardItem(0, dict.fromkeys(TWO)))
+    first = table(project, "color")
+    item = ShardItem(0, dict.fromkeys(TWO, 0), RETRY)
+    compute(project, item)  # nothing has changed
+    assert Workspace(project).generations == {"color": {0: 0}, "thumbnail": {0: 0}}
+    path_of(project, 2).write_bytes(good)
+    assert compute(project, item) == {"not_an_image": 1}
+    assert Workspace(project).generations == {"color": {0: 1}, "thumbnail": {0: 1}}
+    second = table(project, "color", generation=1)
+    errors = second.column("error").to_pylist()
+    assert errors == [None] * 5 + ["not_an_image"] + [None] * 2
+    others = [row for row in range(8) if row != 2]
+    assert second.take(others).equals(first.take(others))
+    assert second.column("mean_red")[2].as_py() is not None
+
+
+def test_kinds_that_are_not_asked_for_are_left_as_they_are(photos: Path, tmp_path: Path) -> None:
+    project = ingested(tmp_path, photos)
+    good = path_of(project, 2).read_bytes()
+    path_of(project, 2).write_bytes(b"no image")
+    compute(project, ShardItem(0, {"color": None}))
+    path_of(project, 2).write_bytes(good)
+    assert compute(project, ShardItem(0, {"color": 0}, frozenset({"missing"}))) == {}
+    assert Workspace(project).generations == {"color": {0: 0}}
+
+
+@pytest.mark.parametrize(("num_broken", "is_refused"), [(3, False), (4, True)])
+def test_too_large_a_share_of_errors_keeps_nothing_of_the_shard(
+    photos: Path, tmp_path: Path, num_broken: int, is_refused: bool
+) -> None:
+    project = ingested(tmp_path, photos, engine={"max_error_share": 0.1})
+    for row in range(num_broken):
+        path_of(project, row).write_bytes(b"no image")
+    item = ShardItem(0, {"color": None})
+    if not is_refused:  # a few failures never stop a job
+        assert compute(project, item) == {"not_an_image": 3}
+        return
+    told = r"shard 0: 4 of 8 images failed \(not_an_image 4\), more than .* 0\.1 allows"
+    with pytest.raises(TooManyErrors, match=told):
+        compute(project, item)
+    assert Workspace(project).generations == {"color": {}}
+
+
+def test_retrying_never_stops_for_errors(photos: Path, tmp_path: Path) -> None:
+    project = ingested(tmp_path, photos, engine={"max_error_share": 1.0})
+    for row in range(6):
+        path_of(project, row).write_bytes(b"no image")
+    compute(project, ShardItem(0, {"color": None}))
+    step = replace(featurize_step(Workspace(project)), max_error_share=0.1)
+    item = ShardItem(0, {"color": 0}, RETRY)
+    result = step.finish(item, step.prepare(item, isolated=False))
+    assert result.errors == {"not_an_image": 6}

@@ -1,0 +1,255 @@
+"""The Python API: a project from a file or a dict, run, read and asked in a script or a notebook.
+
+What is here is offered as `wslabel.load`, `wslabel.run` and so on.
+"""
+
+import importlib.util
+import webbrowser
+from collections.abc import Collection, Mapping, Sequence
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import pyarrow as pa
+
+from wslabel import pipeline
+from wslabel.cli import show
+from wslabel.errors import ConfigError
+from wslabel.experiments.trial import Trial, try_config
+from wslabel.labeling import analysis
+from wslabel.project.loading import build, register
+from wslabel.project.loading import load as load_file
+from wslabel.project.project import Project
+from wslabel.schema import TRUTH
+from wslabel.stages.report.report import ReportResult
+from wslabel.stages.result import StageResult
+from wslabel.workspace import explain as explaining
+from wslabel.workspace.images import class_ids, read_images, votes_matrix
+from wslabel.workspace.reading import read
+from wslabel.workspace.requirements import require_features, require_votes
+from wslabel.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+__all__ = [
+    "Project",
+    "StageResult",
+    "Trial",
+    "Workspace",
+    "analyze",
+    "explain",
+    "load",
+    "open_page",
+    "read_table",
+    "register",
+    "run",
+    "run_stage",
+    "try_function",
+]
+
+
+def load(source: str | Path | Mapping[str, Any], *, folder: str | Path = ".") -> Project:
+    """Read a project from a file, or from a dict that says the same.
+
+    Args:
+        source: Path of a project file, or its keys and values.
+        folder: Folder that relative paths in a dict are relative to.
+
+    Raises:
+        ConfigError: One sentence per problem: file, key, what was found, nearest valid choice.
+    """
+    if isinstance(source, Mapping):
+        return build(Path(folder) / "project", source)
+    return load_file(source)
+
+
+def run(
+    project: Project,
+    *,
+    until: str | None = None,
+    retry: Collection[str] = (),
+    refresh_quantiles: bool = False,
+    progress: bool = True,
+) -> list[StageResult]:
+    """Do what is not yet done of a project, stage by stage.
+
+    Args:
+        project: What to do.
+        until: Name of the last stage to do; None for all.
+        retry: Error kinds whose images are taken up again.
+        refresh_quantiles: Whether thresholds that are given by quantile are found anew.
+        progress: Whether a line is printed for each stage.
+    """
+    options = pipeline.Options(frozenset(retry), refresh_quantiles)
+    results = []
+    for result in pipeline.run(project, until=until, options=options):
+        results.append(result)
+        if progress:
+            show(result, json_lines=False)
+    return results
+
+
+def run_stage(project: Project, name: str) -> StageResult:
+    """Do one stage alone.
+
+    Raises:
+        WorkLeft: The stages before it are not done.
+    """
+    return pipeline.run_stage(project, name)
+
+
+@overload
+def read_table(
+    project: Project,
+    name: str,
+    columns: Sequence[str] | None = ...,
+    *,
+    format: Literal["arrow"] = ...,
+) -> pa.Table: ...
+@overload
+def read_table(
+    project: Project,
+    name: str,
+    columns: Sequence[str] | None = ...,
+    *,
+    format: Literal["pandas"],
+) -> "pd.DataFrame": ...
+@overload
+def read_table(
+    project: Project,
+    name: str,
+    columns: Sequence[str] | None = ...,
+    *,
+    format: Literal["polars"],
+) -> "pl.DataFrame": ...
+def read_table(
+    project: Project,
+    name: str,
+    columns: Sequence[str] | None = None,
+    *,
+    format: Literal["arrow", "pandas", "polars"] = "arrow",
+) -> "pa.Table | pd.DataFrame | pl.DataFrame":
+    """Read a table of a project as it is now; row i is the same image in every table.
+
+    Args:
+        project: Project whose table it is.
+        name: images, features/NAME, votes, labels or predictions/NETWORK.
+        columns: Columns to read; None for all.
+        format: arrow, pandas or polars.
+
+    Raises:
+        ConfigError: There is no such table or column, or polars is not installed.
+        WorkLeft: It is not made yet, or not whole.
+    """
+    table = read(Workspace(project), name, columns)
+    if format == "pandas":
+        return table.to_pandas()
+    if format == "polars":
+        if importlib.util.find_spec("polars") is None:
+            raise ConfigError("format='polars' needs: pip install polars")
+        import polars as pl  # noqa: PLC0415 - not everybody has it
+
+        return pl.DataFrame(pl.from_arrow(table))
+    return table
+
+
+def analyze(project: Project, *, split: str | None = None) -> "pd.DataFrame":
+    """Tell how labeling functions behave, as Snorkel's `LFAnalysis.lf_summary` does.
+
+    Args:
+        project: Project whose votes are looked at.
+        split: train, val or test; None for all images.
+
+    Returns:
+        One row per labeling function, with Snorkel's column names: j, Polarity, Coverage, Overlaps,
+        Conflicts and, where some truth is known, Correct, Incorrect and Emp. Acc.
+
+    Raises:
+        WorkLeft: Votes are missing.
+    """
+    import pandas as pd  # noqa: PLC0415 - takes a while to load
+
+    workspace = Workspace(project)
+    require_votes(workspace)
+    counts = reduce(analysis.merge, _counts(workspace, split))
+    names = [function.name for function in project.labeling_functions]
+    rows = [
+        {
+            "j": index,
+            "Polarity": list(row.polarity),
+            "Coverage": row.coverage,
+            "Overlaps": row.overlaps,
+            "Conflicts": row.conflicts,
+            "Correct": row.correct,
+            "Incorrect": row.incorrect,
+            "Emp. Acc.": row.empirical_accuracy,
+        }
+        for index, row in enumerate(analysis.table(counts, names, project.classes))
+    ]
+    frame = pd.DataFrame(rows, index=names)
+    has_truth = counts.num_truths > 0
+    return frame if has_truth else frame.drop(columns=["Correct", "Incorrect", "Emp. Acc."])
+
+
+def _counts(workspace: Workspace, split: str | None) -> list[analysis.Counts]:
+    counts, classes = [], tuple(workspace.project.classes)
+    for group in workspace.votes.items:
+        votes_NM = votes_matrix(workspace.votes.table.read(group.name))
+        images = read_images(workspace.location, group.shards, ["split", TRUTH])
+        truth_N = class_ids(images.column(TRUTH), classes)
+        if split is not None:
+            chosen_N = images.column("split").to_numpy() == split
+            votes_NM, truth_N = votes_NM[chosen_N], truth_N[chosen_N]
+        counts.append(analysis.count(votes_NM, truth_N, len(classes)))
+    return counts
+
+
+def try_function(project: Project, settings: Mapping[str, Any]) -> Trial:
+    """Let a labeling function vote on the stored features, without writing it to the project.
+
+    Args:
+        project: Project whose images and features it sees.
+        settings: What would stand under `labeling_functions`, as a dict.
+
+    Raises:
+        ConfigError: The settings are no labeling function of this project.
+        LabelingFunctionError: The function failed.
+        WorkLeft: Features are missing.
+    """
+    workspace = Workspace(project)
+    require_features(workspace)
+    return try_config(workspace, settings)
+
+
+def explain(project: Project, image_id: str) -> dict[str, Any]:
+    """Tell why an image has its label: what was seen of it, who voted how, and the result.
+
+    Raises:
+        SourceError: No image has that id.
+        WorkLeft: Features are missing.
+    """
+    workspace = Workspace(project)
+    require_features(workspace)
+    return explaining.explain(workspace, image_id)
+
+
+def open_page(project: Project, *, browser: bool = True) -> str:
+    """Write the page of a finished run, unless it is there, and open it.
+
+    Args:
+        project: Project that was run.
+        browser: Whether the page is opened; on S3 it never is.
+
+    Returns:
+        Address of the page.
+
+    Raises:
+        WorkLeft: The stage evaluate has not been done.
+    """
+    result = pipeline.run_stage(project, "report")
+    assert isinstance(result, ReportResult)
+    if browser and not result.page.startswith("s3://"):
+        webbrowser.open(Path(result.page).as_uri())
+    return result.page

@@ -1,0 +1,40 @@
+"""How the work is spread over a cluster."""
+
+from pydantic import Field, field_validator
+
+from wslabel.config.base import Fraction, Settings, refuse
+
+
+class Engine(Settings):
+    """How the work is spread; what is null follows from what the cluster has.
+
+    Attributes:
+        address: Address of a Ray cluster; null takes RAY_ADDRESS, else starts one on this machine.
+        actors: Actors that run the networks; null for as many as the cluster holds.
+        cpus_per_actor: CPUs that each actor reserves.
+        gpus_per_actor: GPUs that each actor reserves: a share of one, or a whole number.
+        batch_size: Images per mini-batch of a network.
+        fetch_threads: Images that each process fetches at a time.
+        max_pixels: Pixels of the largest image that is decoded; larger ones fail as too_large.
+        max_error_share: Share of a shard's images that may fail before the job stops.
+        driver_groups: Groups of 64 shards up to which light work (votes, labels, evaluation,
+            predictions of a linear head) is done in the driver, which spares a laptop the start
+            of Ray.
+    """
+
+    address: str | None = None
+    actors: int | None = Field(None, ge=1)
+    cpus_per_actor: float | None = Field(None, gt=0.0)
+    gpus_per_actor: float | None = Field(None, ge=0.0)
+    batch_size: int = Field(32, ge=1, le=4096)
+    fetch_threads: int = Field(16, ge=1, le=256)
+    max_pixels: int = Field(178_956_970, ge=1)
+    max_error_share: Fraction = 0.2
+    driver_groups: int = Field(2, ge=0)
+
+    @field_validator("gpus_per_actor")
+    @classmethod
+    def _share_or_whole(cls, value: float | None) -> float | None:
+        if value is not None and value > 1.0 and not value.is_integer():
+            raise refuse(f"expected a share of one GPU or a whole number of them, found {value:g}")
+        return value

@@ -1,0 +1,1 @@
+"""What goes around the story more than once: comparisons, self-training, sweeps."""

@@ -1,0 +1,141 @@
+"""A labeling function tried on the stored features, beside those that the project has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+
+from wslabel.config.base import Settings
+from wslabel.config.problems import validated
+from wslabel.errors import ConfigError
+from wslabel.labeling import analysis
+from wslabel.labeling.labeling_function import LFConfig
+from wslabel.labeling.registry import LABELING_FUNCTIONS
+from wslabel.schema import TRUTH
+from wslabel.stages.vote import VoteStep, refuse_unknown_columns
+from wslabel.storage.table import shard_name
+from wslabel.workspace.groups import GroupItem, group_items
+from wslabel.workspace.images import class_ids, read_images, votes_matrix
+from wslabel.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trial:
+    """What a labeling function says of the images of a project.
+
+    Attributes:
+        name: Name of the function.
+        image_ids: Ids of all images, in the order of the tables.
+        votes: int8 [n]: class id or -1 for each image.
+        classes: Names of the classes that it votes for.
+        coverage: Share of the images that it votes on.
+        overlaps: Share of the images that it and a function of the project vote on.
+        conflicts: Share of the images on which a function of the project votes otherwise.
+        correct: Number of its votes that equal the truth; None where no truth is known.
+        incorrect: Number of its votes that differ from the truth; None where no truth is known.
+        accuracy: Share of the correct ones among the two; None where no truth is known.
+    """
+
+    name: str
+    image_ids: np.ndarray
+    votes: np.ndarray
+    classes: tuple[str, ...]
+    coverage: float
+    overlaps: float
+    conflicts: float
+    correct: int | None
+    incorrect: int | None
+    accuracy: float | None
+
+
+class _One(Settings):
+    labeling_functions: list[Annotated[LFConfig, LABELING_FUNCTIONS]]
+
+
+def try_config(workspace: Workspace, settings: Mapping[str, Any]) -> Trial:
+    """Make a labeling function and let it vote on all images.
+
+    Raises:
+        ConfigError: The settings are no labeling function of this project.
+        LabelingFunctionError: The function failed.
+    """
+    where = Path("try_function")
+    (config,) = validated(
+        _One, {"labeling_functions": [dict(settings)]}, where, Path.cwd()
+    ).labeling_functions
+    _check(config, workspace)
+    functions = workspace.function_context.make_all([config])
+    footer = workspace.images.footer(shard_name(workspace.shards[0]))
+    refuse_unknown_columns(functions.applier.functions, footer.schema.to_arrow_schema())
+    features = sorted({c.rpartition(".")[0] for c in functions.applier.reads if "." in c})
+    step = VoteStep(
+        location=workspace.location,
+        applier=functions.applier,
+        folders={f: workspace.extractors[f].folder for f in features} | {"": "images"},
+        output="",
+    )
+    groups = group_items(workspace.shards, {f: workspace.generations[f] for f in features})
+    parts = [_part(workspace, step, group) for group in groups]
+    counts = reduce(analysis.merge, (part.counts for part in parts))
+    (row, *_) = analysis.table(
+        counts, [config.name, *_others(workspace)], workspace.project.classes
+    )
+    return Trial(
+        name=config.name,
+        image_ids=np.concatenate([part.image_ids for part in parts]),
+        votes=np.concatenate([part.votes_N for part in parts]),
+        classes=row.classes,
+        coverage=row.coverage,
+        overlaps=row.overlaps,
+        conflicts=row.conflicts,
+        correct=row.correct,
+        incorrect=row.incorrect,
+        accuracy=row.empirical_accuracy,
+    )
+
+
+def _check(config: LFConfig, workspace: Workspace) -> None:
+    try:
+        config.check(f"labeling_functions ({config.name})", workspace.project.outline)
+    except ValueError as error:
+        raise ConfigError(f"try_function: {error}") from None
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """What was found in one group."""
+
+    image_ids: np.ndarray
+    votes_N: np.ndarray
+    counts: analysis.Counts
+
+
+def _part(workspace: Workspace, step: VoteStep, group: GroupItem) -> _Part:
+    shards = [step.read(group, index) for index in range(len(group.shards))]
+    batch = {name: np.concatenate([shard[name] for shard in shards]) for name in shards[0]}
+    votes_N1 = step.applier(batch)
+    images = read_images(workspace.location, group.shards, [TRUTH])
+    truth_N = class_ids(images.column(TRUTH), tuple(workspace.project.classes))
+    votes_NM = np.concatenate([votes_N1, _other_votes(workspace, group)], axis=1)
+    counts = analysis.count(votes_NM, truth_N, len(workspace.project.classes))
+    return _Part(batch["image_id"], votes_N1[:, 0], counts)
+
+
+def _others(workspace: Workspace) -> list[str]:
+    """Name the functions of the project that have voted."""
+    functions = workspace.project.labeling_functions
+    return [f.name for f in functions] if functions and not workspace.votes.missing else []
+
+
+def _other_votes(workspace: Workspace, group: GroupItem) -> np.ndarray:
+    if not _others(workspace):
+        return np.zeros((sum(_rows(workspace, s) for s in group.shards), 0), np.int8)
+    item = workspace.votes.item_of(group.shards[0])
+    return votes_matrix(workspace.votes.table.read(item.name))
+
+
+def _rows(workspace: Workspace, shard: int) -> int:
+    return int(workspace.images.footer(shard_name(shard)).num_rows)

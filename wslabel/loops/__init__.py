@@ -1,1 +1,0 @@
-"""What goes around more than once: comparisons, self-training, sweeps."""

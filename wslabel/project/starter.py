@@ -1,0 +1,83 @@
+"""A commented project file for a folder of images, as a place to start from."""
+
+import json
+from collections import Counter
+from pathlib import PurePosixPath
+
+from wslabel.config.base import S3
+from wslabel.errors import SourceError
+from wslabel.sources.source import EXTENSIONS
+from wslabel.storage.location import Location
+
+TEMPLATE = """\
+# A wslabel project over {where}: {count:,} images.
+# Change what you like and run it again: wslabel run {file}
+workspace: {workspace}          # all tables live here; s3://bucket/prefix works too
+
+# Order gives the class ids. {classes_note}
+classes: [{classes}]
+
+images:
+  source: folder
+  path: {path}
+{truth}  split: {{train: 0.7, val: 0.1, test: 0.2}}
+
+# What is computed of every image, once. These two need no network. Real ones are fetched by name:
+#   efficientnet: {{kind: classifier, model: torchvision/efficientnet_b0, weights: DEFAULT}}
+#   clip: {{kind: clip, model: ViT-B-32, weights: laion2b_s34b_b79k}}
+features:
+  color: {{}}
+  thumbnail: {{size: 256}}
+
+# Labeling functions vote for a class or abstain. With the networks above, others become possible:
+#   - {{name: clip_scene, kind: similarity, feature: clip, margin: 0.02,
+#      prompts: {{{first}: a photo of {first}, {second}: a photo of {second}}}}}
+#   - {{name: like_this, kind: similarity, feature: clip, image: example.jpg, class: {first},
+#      present_above: {{quantile: 0.9}}}}
+#   - {{name: listed, kind: category, feature: efficientnet, categories: {{{first}: [seashore]}}}}
+labeling_functions:
+  - {{name: mean_color, kind: color, statistic: mean, votes: {{blue: {first}, green: {second}}}}}
+  - {{name: pixel_color, kind: color, statistic: pixel, votes: {{blue: {first}, green: {second}}}}}
+
+# Snorkel's label model takes over at three labeling functions: {{kind: snorkel}}
+label_model: {{kind: majority}}
+
+# A network trained on the weak labels, once there is something worth learning:
+# training: {{network: torchvision/mobilenet_v3_small, feature: thumbnail, labels: [soft, hard]}}
+"""
+
+
+def project_for(folder: str, file: str, s3: S3) -> str:
+    """Write a project over a folder; its largest subfolders become the classes.
+
+    Args:
+        folder: absolute path or S3 prefix of the images.
+        file: name of the project file to be.
+        s3: how to reach S3.
+
+    Raises:
+        SourceError: the folder holds no image.
+    """
+    entries = Location(folder, s3).files("", recursive=True)
+    paths = [PurePosixPath(entry.path) for entry in entries]
+    images = [path for path in paths if path.suffix.lower() in EXTENSIONS]
+    if not images:
+        raise SourceError(f"{folder}: no image found; expected {', '.join(EXTENSIONS)}")
+    counts = Counter(str(path.parent) for path in images if str(path.parent) != ".")
+    names = sorted(name for name, _ in counts.most_common(10))
+    has_truth = len(names) > 1
+    classes = [json.dumps(n, ensure_ascii=False) for n in names] if has_truth else ["this", "that"]
+    own = ", ".join(f"{name}: {name}" for name in classes)
+    note = "Found as folders." if has_truth else "Name what you are looking for."
+    return TEMPLATE.format(
+        where=folder,
+        count=len(images),
+        file=file,
+        workspace=f"workspaces/{PurePosixPath(file).stem}",
+        classes=", ".join(classes),
+        classes_note=note,
+        path=json.dumps(folder, ensure_ascii=False),
+        truth=f"  classes: {{{own}}}      # truth, to measure by\n" if has_truth else "",
+        first=classes[0],
+        second=classes[1],
+    )

@@ -1,0 +1,1 @@
+"""One kind of chart per file: its data, and how it is drawn as SVG."""

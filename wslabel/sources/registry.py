@@ -1,0 +1,50 @@
+"""The kinds of sources, by the name that `images.source` gives them."""
+
+from pathlib import Path
+from typing import Annotated
+
+from wslabel.config.base import Settings
+from wslabel.config.problems import validated
+from wslabel.config.registry import Registry
+from wslabel.config.yaml_file import read
+from wslabel.sources.folder import FolderConfig
+from wslabel.sources.generated import GeneratedConfig
+from wslabel.sources.huggingface import HuggingFaceConfig
+from wslabel.sources.openimages import OpenImagesConfig
+from wslabel.sources.source import SourceConfig
+from wslabel.sources.table import TableConfig
+from wslabel.sources.webdataset import WebDatasetConfig
+
+SOURCES: Registry[SourceConfig] = Registry(
+    "source",
+    FolderConfig,
+    TableConfig,
+    OpenImagesConfig,
+    GeneratedConfig,
+    WebDatasetConfig,
+    HuggingFaceConfig,
+)
+"""All kinds of sources; a new one is one more line here."""
+
+
+class _Images(Settings):
+    images: Annotated[SourceConfig, SOURCES]
+
+
+def images_of(source: str) -> SourceConfig:
+    """Turn what names images into a source.
+
+    Args:
+        source: a folder or S3 prefix, a CSV or Parquet file, or a YAML file with a section
+            `images`.
+
+    Raises:
+        ConfigError: there is nothing of that name, or the YAML file is no source.
+    """
+    if source.endswith((".yaml", ".yml")):
+        file = Path(source)
+        values = {"images": read(file).get("images")}
+        return validated(_Images, values, file, file.resolve().parent).images
+    is_table = source.endswith((".csv", ".csv.gz", ".parquet"))
+    values = {"images": {"source": "table" if is_table else "folder", "path": source}}
+    return validated(_Images, values, Path("--images"), Path.cwd()).images

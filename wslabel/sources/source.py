@@ -1,0 +1,115 @@
+"""What every source of images has: its settings, and the method that lists its images.
+
+A kind of source is one file: a subclass of `SourceConfig` with a `source: Literal[...]` of its own,
+and one line in `registry.py`.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Self
+
+import pyarrow as pa
+from pydantic import AfterValidator, Field, model_validator
+
+from wslabel.config.base import S3, Fraction, Settings, refuse
+from wslabel.schema import RESERVED
+from wslabel.storage.location import Location
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff")
+"""Endings of the files that count as images, where a source names no others."""
+
+
+class Split(Settings):
+    """Shares of the images that each split gets; they add up to 1.
+
+    Attributes:
+        train: Share of the images that label models and networks learn from.
+        val: Share of the images by which the best epoch is chosen.
+        test: Share of the images that reports are about.
+    """
+
+    train: Fraction = 0.7
+    val: Fraction = 0.1
+    test: Fraction = 0.2
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if not math.isclose(self.train + self.val + self.test, 1.0, abs_tol=1e-6):
+            raise refuse(
+                f"train + val + test must be 1, found {self.train + self.val + self.test:g}"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class SourceContext:
+    """What a source is given to list its images with.
+
+    Attributes:
+        s3: How to reach S3: the source's own settings, or else the project's.
+        workspace: Root of the workspace, for a source that stores images there.
+        tell: Function that shows a line about how a long listing goes.
+    """
+
+    s3: S3
+    workspace: Location
+    tell: Callable[[str], None]
+
+
+class SourceConfig(Settings):
+    """Settings of a source, and how its images are listed.
+
+    Attributes:
+        source: Kind of the source.
+        split: Shares of the images that each split gets.
+        seed: Number that decides the order of the images, and so their shards and splits.
+        shard_size: Number of images in a shard.
+        s3: How to reach the images on S3; null takes the project's own `s3`.
+        classes: The source's own name or names for each class; null takes its names as they are.
+        may_change: Settings that say where images are or how many there are. A workspace takes
+            other values of them; all other settings decide the draw and stay as they are.
+    """
+
+    source: str
+    split: Split = Split()
+    seed: int = 0
+    shard_size: int = Field(512, ge=1, le=32768)
+    s3: S3 | None = None
+    classes: Mapping[str, str | list[str]] | None = None
+
+    may_change: ClassVar[frozenset[str]] = frozenset({"s3"})
+
+    @abstractmethod
+    def list_images(self, context: SourceContext) -> pa.Table:
+        """List all images there are now, as a table that `listing.check` lets pass.
+
+        Raises:
+            SourceError: the source cannot be listed.
+            TransientStorageError: storage failed again and again.
+        """
+
+    def listing_state(self, s3: S3) -> object:
+        """Say what a costly listing hangs on beside the settings, in plain JSON values.
+
+        Where settings and state are those of a listing that was ingested whole, images are not
+        listed again. None, the default, has them listed in every run.
+
+        Args:
+            s3: how to reach S3.
+        """
+        return None
+
+
+def _free_names(names: list[str]) -> list[str]:
+    for name in names:
+        if names.count(name) > 1:
+            raise refuse(f"metadata column '{name}' is named twice")
+        if name in RESERVED:
+            raise refuse(f"metadata column '{name}' has a name of ours; rename it in the file")
+    return names
+
+
+MetadataNames = Annotated[list[str], AfterValidator(_free_names)]
+"""Names of columns that travel along; each stands once, and none is a name of ours."""

@@ -1,0 +1,1 @@
+"""Featurize: every image fetched and decoded once, for all features that lack it."""

@@ -1,0 +1,241 @@
+"""One shard through all extractors that lack it: every image is fetched and decoded once."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from wslabel import schema
+from wslabel.columns import batches, to_column
+from wslabel.config.base import S3
+from wslabel.config.preprocess import Preprocess
+from wslabel.engine.prefetch import prefetch
+from wslabel.engine.step import ItemResult
+from wslabel.errors import TooManyErrors
+from wslabel.features.feature import FeatureModel, NetworkFeatureConfig, PixelFeatureConfig
+from wslabel.sources.fetch import Fetcher, Unfetchable
+from wslabel.stages.featurize import isolation
+from wslabel.stages.featurize.prepare import ImagePreparer, PreparedImage, input_kind, input_kinds
+from wslabel.storage.location import Location
+from wslabel.storage.table import Table, in_pieces, shard_name
+from wslabel.workspace.extractors import Extractor
+from wslabel.workspace.workspace import ShardItem
+
+FETCHED_AHEAD = 4
+"""Images fetched ahead of the decoder, times the number of fetching threads."""
+
+FEW_ERRORS = 3
+"""So many failed images never stop a job, however small its shards are."""
+
+Values = Mapping[str, Sequence[object] | np.ndarray]
+"""What an extractor computed: one entry per image without an error, by column."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedShard:
+    """The CPU half of a shard.
+
+    Attributes:
+        rows: Rows to compute, in order.
+        errors: Error kind of each of these rows; None where there is none.
+        stacks: Inputs of the networks, one stack per kind of input, of the rows without an error.
+        image_ids: Ids of all images of the shard.
+    """
+
+    rows: np.ndarray
+    errors: tuple[str | None, ...]
+    stacks: tuple[np.ndarray, ...]
+    image_ids: pa.Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturizeStep:
+    """The split step: prepare fetches, decodes and commits values; finish runs the networks.
+
+    Attributes:
+        location: Root of the workspace.
+        images_s3: How to reach the images.
+        weights_s3: How to reach weights.
+        extractors: All features of the project.
+        fetch_threads: Images fetched at a time.
+        max_pixels: Pixels of the largest image that is decoded.
+        batch_size: Images per mini-batch, where a feature does not say.
+        max_error_share: Share of a shard's images that may fail before the job stops.
+    """
+
+    location: Location
+    images_s3: S3
+    weights_s3: S3
+    extractors: tuple[Extractor, ...]
+    fetch_threads: int
+    max_pixels: int
+    batch_size: int
+    max_error_share: float
+
+    @cached_property
+    def _fetch(self) -> Fetcher:
+        return Fetcher(self.images_s3)
+
+    @cached_property
+    def _models(self) -> dict[str, FeatureModel]:
+        return {}
+
+    def _model(self, extractor: Extractor) -> FeatureModel:
+        if extractor.name not in self._models:
+            self._models[extractor.name] = extractor.load(self.weights_s3)
+        return self._models[extractor.name]
+
+    def _missing(self, item: ShardItem) -> list[Extractor]:
+        return [e for e in self.extractors if e.name in item.missing]
+
+    def prepare(self, item: ShardItem, *, isolated: bool) -> PreparedShard:
+        """Fetch and decode the images of a shard; commit the features that need no network."""
+        missing = self._missing(item)
+        images = Table(self.location, "images").read(shard_name(item.key), ["image_id", "uri"])
+        rows = self._rows(item, missing, images.num_rows)
+        inputs = input_kinds(missing)
+        preparer = ImagePreparer(_pixel_features(missing), inputs, self.max_pixels)
+        uris = images.column("uri").take(pa.array(rows)).to_pylist()
+        prepared = self.prepare_all(preparer, uris, isolated=isolated)
+        good = [image for image in prepared if image.error is None]
+        shard = PreparedShard(
+            rows=rows,
+            errors=tuple(image.error for image in prepared),
+            stacks=tuple(_stack([g.inputs[i] for g in good], how) for i, how in enumerate(inputs)),
+            image_ids=images.column("image_id").combine_chunks(),
+        )
+        if None in item.missing.values():
+            self._refuse_too_many(item, shard.errors)
+        for extractor in missing:
+            if not extractor.is_network:
+                self._commit(item, extractor, shard, _values(extractor, good))
+        return shard
+
+    def _refuse_too_many(self, item: ShardItem, errors: Sequence[str | None]) -> None:
+        """Stop before a shard is committed of which too much failed; shards are random samples."""
+        kinds = Counter(kind for kind in errors if kind is not None)
+        if kinds.total() > max(FEW_ERRORS, self.max_error_share * len(errors)):
+            counts = ", ".join(f"{kind} {n}" for kind, n in sorted(kinds.items()))
+            raise TooManyErrors(
+                f"shard {item.key}: {kinds.total()} of {len(errors)} images failed ({counts}), more"
+                f" than engine.max_error_share {self.max_error_share:g} allows; none of it was kept"
+            )
+
+    def _rows(self, item: ShardItem, missing: list[Extractor], num_rows: int) -> np.ndarray:
+        """Name the rows to compute: all of a new shard, or those that failed in some feature."""
+        failed = np.zeros(num_rows, bool)
+        for extractor in missing:
+            generation = item.missing[extractor.name]
+            if generation is None:
+                return np.arange(num_rows)
+            name = shard_name(item.key, generation)
+            failed |= _failed(extractor.table(self.location).read(name, ["error"]), item.retry)
+        return np.flatnonzero(failed)
+
+    def prepare_all(
+        self, preparer: ImagePreparer, uris: list[str], *, isolated: bool
+    ) -> list[PreparedImage]:
+        """Fetch and prepare images, fetching ahead; isolated where one may kill the process."""
+        threads = self.fetch_threads
+        fetched = prefetch(self._fetch_one, uris, threads=threads, ahead=threads * FETCHED_AHEAD)
+        if isolated:
+            return isolation.each(preparer, list(fetched), PreparedImage("crashed"))
+        return [preparer(data) for data in fetched]
+
+    def _fetch_one(self, uri: str) -> bytes | str:
+        try:
+            return self._fetch(uri)
+        except Unfetchable as error:
+            return error.kind
+
+    def finish(self, item: ShardItem, prepared: PreparedShard) -> ItemResult:
+        """Run the networks over a prepared shard and commit what they saw."""
+        missing = self._missing(item)
+        inputs = input_kinds(missing)
+        for extractor in missing:
+            if extractor.is_network:
+                assert extractor.info is not None
+                stack = prepared.stacks[inputs.index(input_kind(extractor.info.preprocess))]
+                self._commit(item, extractor, prepared, self._outputs(extractor, stack))
+        errors = Counter(kind for kind in prepared.errors if kind is not None)
+        return ItemResult(item.key, len(prepared.rows), dict(errors))
+
+    def _outputs(self, extractor: Extractor, stack: np.ndarray) -> Values:
+        if not len(stack):
+            return dict.fromkeys(extractor.columns.names, ())
+        model = self._model(extractor)
+        outputs = [model(batch) for batch in batches(stack, mini_batch(extractor, self.batch_size))]
+        return {
+            name: np.concatenate([output[name] for output in outputs])
+            for name in extractor.columns.names
+        }
+
+    def _commit(
+        self, item: ShardItem, extractor: Extractor, shard: PreparedShard, values: Values
+    ) -> None:
+        table = extractor.table(self.location)
+        new = _table(extractor, shard, values)
+        generation = item.missing[extractor.name]
+        if generation is None:
+            table.commit(shard_name(item.key), _row_groups(extractor, new))
+            return
+        old = table.read(shard_name(item.key, generation))
+        merged = _replace(old, new, np.flatnonzero(_failed(old, item.retry)))
+        if not merged.equals(old):
+            name = shard_name(item.key, generation + 1)
+            table.commit(name, _row_groups(extractor, merged))
+            table.supersede([name])
+
+
+def mini_batch(extractor: Extractor, default: int) -> int:
+    """Give the number of images per mini-batch of a network."""
+    assert isinstance(extractor.settings, NetworkFeatureConfig)
+    return extractor.settings.batch_size or default
+
+
+def _pixel_features(missing: Sequence[Extractor]) -> tuple[tuple[str, PixelFeatureConfig], ...]:
+    return tuple(
+        (e.name, e.settings) for e in missing if isinstance(e.settings, PixelFeatureConfig)
+    )
+
+
+def _values(extractor: Extractor, good: Sequence[PreparedImage]) -> Values:
+    """Turn the values of a feature, image by image, into columns."""
+    names = extractor.columns.names
+    columns = zip(*(image.values[extractor.name] for image in good), strict=True)
+    return dict.fromkeys(names, ()) | dict(zip(names, columns, strict=False))
+
+
+def _table(extractor: Extractor, shard: PreparedShard, values: Values) -> pa.Table:
+    """Frame the values of the rows that were computed; all other rows are null."""
+    num_rows = len(shard.image_ids)
+    good = shard.rows[[error is None for error in shard.errors]]
+    arrays = [to_column(values[field.name], good, num_rows, field) for field in extractor.columns]
+    errors = to_column(shard.errors, shard.rows, num_rows, schema.ERROR)
+    return pa.Table.from_arrays(
+        [shard.image_ids, *arrays, errors], schema=schema.feature_table(extractor.columns)
+    )
+
+
+def _row_groups(extractor: Extractor, table: pa.Table) -> list[pa.Table]:
+    """Cut a table with pictures into pieces, of which training reads one at a time."""
+    return in_pieces(table) if extractor.settings.picture_column else [table]
+
+
+def _failed(table: pa.Table, kinds: Collection[str]) -> np.ndarray:
+    return np.isin(table.column("error").to_numpy().astype(str), list(kinds))
+
+
+def _stack(images: list[np.ndarray], preprocess: Preprocess) -> np.ndarray:
+    side = preprocess.crop
+    return np.stack(images) if images else np.zeros((0, side, side, 3), np.uint8)
+
+
+def _replace(old: pa.Table, new: pa.Table, rows: np.ndarray) -> pa.Table:
+    """Take some rows from a new generation and the others from the old one."""
+    chosen = np.arange(old.num_rows)
+    chosen[rows] += old.num_rows
+    return pa.concat_tables([old, new]).take(pa.array(chosen)).combine_chunks()

@@ -1,0 +1,156 @@
+"""Vote: every labeling function over every image, group by group."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from wslabel import schema
+from wslabel.columns import to_array
+from wslabel.engine.execute import Placement, execute
+from wslabel.engine.step import ItemResult
+from wslabel.errors import ConfigError, StorageError, nearest
+from wslabel.labeling.applier import LFApplier
+from wslabel.labeling.labeling_function import LabelingFunction
+from wslabel.stages.result import StageResult, total_images
+from wslabel.storage.location import Location
+from wslabel.storage.table import Table, shard_name
+from wslabel.workspace.groups import GroupItem
+from wslabel.workspace.requirements import require_features
+from wslabel.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoteResult(StageResult):
+    """Votes that were made."""
+
+    stage: ClassVar[str] = "vote"
+
+
+def run(workspace: Workspace) -> VoteResult:
+    """Let every labeling function vote on every image.
+
+    Raises:
+        LabelingFunctionError: One of them failed.
+        WorkLeft: Features are missing.
+    """
+    start = time.monotonic()
+    require_features(workspace)
+    functions = workspace.functions
+    footer = workspace.images.footer(shard_name(workspace.shards[0]))
+    refuse_unknown_columns(functions.applier.functions, footer.schema.to_arrow_schema())
+    votes = workspace.votes
+    step = VoteStep(
+        location=workspace.location,
+        applier=functions.applier,
+        folders=feature_folders(workspace),
+        output=votes.table.folder,
+    )
+    engine = workspace.project.engine
+    results = list(
+        execute(
+            engine,
+            "vote",
+            step,
+            votes.missing,
+            placement=Placement.TASKS,
+            by_value=functions.modules,
+        )
+    )
+    if results:
+        votes.table.supersede(votes.state)
+    return VoteResult(
+        made=len(results),
+        total=len(votes.items),
+        num_images=total_images(results),
+        seconds=time.monotonic() - start,
+    )
+
+
+def feature_folders(workspace: Workspace) -> dict[str, str]:
+    """Give the folder of each table that labeling functions read; the images stand under ''."""
+    features = {name: workspace.extractors[name].folder for name in workspace.voting_features}
+    return features | {"": "images"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoteStep:
+    """The step: read the columns that the labeling functions ask for, vote, commit.
+
+    Attributes:
+        location: Root of the workspace.
+        applier: The labeling functions.
+        folders: Folder of each feature that they read, and of the images under ''.
+        output: Folder of the votes.
+    """
+
+    location: Location
+    applier: LFApplier
+    folders: Mapping[str, str]
+    output: str
+
+    def __call__(self, item: GroupItem) -> ItemResult:
+        """Vote on a group."""
+        shards = [self.read(item, index) for index in range(len(item.shards))]
+        names = shards[0].keys()
+        votes_NM = self.applier({n: np.concatenate([shard[n] for shard in shards]) for n in names})
+        starts = np.cumsum([len(shard["image_id"]) for shard in shards])[:-1]
+        fields = schema.votes([lf.name for lf in self.applier.functions])
+        tables = [
+            pa.Table.from_arrays(
+                [pa.array(shard["image_id"]), *(pa.array(column) for column in own.T.copy())],
+                schema=fields,
+            )
+            for shard, own in zip(shards, np.split(votes_NM, starts), strict=True)
+        ]
+        Table(self.location, self.output).commit(item.name, tables)
+        return ItemResult(item.key, len(votes_NM))
+
+    def read(self, item: GroupItem, index: int) -> dict[str, np.ndarray]:
+        """Zip the columns of one shard; row i is the same image in every table."""
+        batch: dict[str, np.ndarray] = {}
+        for feature, names in self._columns.items():
+            generation = item.generations[feature][index] if feature else 0
+            wanted = names if "image_id" in batch else ["image_id", *names]
+            table = Table(self.location, self.folders[feature]).read(
+                shard_name(item.shards[index], generation), wanted
+            )
+            prefix = f"{feature}." if feature else ""
+            for name in wanted:
+                key = name if name == "image_id" else prefix + name
+                batch[key] = to_array(table.column(name))
+            if table.num_rows != len(batch["image_id"]):
+                folder = self.folders[feature]
+                raise StorageError(f"{folder}: shard {item.shards[index]} holds other images")
+        return batch
+
+    @property
+    def _columns(self) -> dict[str, list[str]]:
+        """Group the columns that are read by their table; metadata are in the images, ''."""
+        by_table: dict[str, list[str]] = {}
+        for column in self.applier.reads:
+            feature, _, name = column.rpartition(".")
+            by_table.setdefault(feature, []).append(name)
+        return by_table or {"": []}
+
+
+def refuse_unknown_columns(functions: Sequence[LabelingFunction], images: pa.Schema) -> None:
+    """See that the columns of the images that labeling functions read are there, texts as text.
+
+    Raises:
+        ConfigError: Names the labeling function and the nearest column.
+    """
+    for lf in functions:
+        where = f"labeling_functions ({lf.name})"
+        for column in lf.reads:
+            if "." in column:
+                continue
+            if column not in images.names:
+                choice = nearest(column, images.names)
+                raise ConfigError(f"{where}: no metadata column '{column}'; {choice}")
+            kind = images.field(column).type
+            if lf.text_columns and not pa.types.is_string(kind):
+                raise ConfigError(f"{where}: expected text in column '{column}', found {kind}")

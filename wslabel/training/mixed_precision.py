@@ -1,0 +1,34 @@
+"""In which precision a network computes while it is trained."""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+
+from wslabel.networks.inference import PRECISIONS
+
+
+@dataclass(frozen=True)
+class MixedPrecision:
+    """A device, and the type that networks compute in on it; weights stay float32."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Compute in this precision within the context."""
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, self.dtype)
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Make what keeps gradients of float16 from vanishing; idle in any other precision."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+
+
+def mixed_precision(name: str, device: torch.device) -> MixedPrecision:
+    """Choose a precision by its name; `auto` is bfloat16 on GPUs that have it, else float32."""
+    if name == "auto":
+        has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        name = "bfloat16" if has_bfloat16 else "float32"
+    return MixedPrecision(device, PRECISIONS[name])

@@ -1,0 +1,141 @@
+"""From the `labeling_functions:` of a project to the functions with their constants."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+import numpy as np
+
+from wslabel.config.base import S3
+from wslabel.config.fingerprint import fingerprint
+from wslabel.errors import ConfigError
+from wslabel.features.decode import Undecodable, crop, decode
+from wslabel.features.feature import NetworkFeatureConfig
+from wslabel.labeling.applier import LFApplier
+from wslabel.labeling.labeling_function import FeatureFacts, LFConfig
+from wslabel.storage import files
+from wslabel.workspace.constants import Constants
+from wslabel.workspace.extractors import Extractor
+from wslabel.workspace.quantiles import Quantiles
+from wslabel.workspace.weights import locate
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Functions:
+    """All labeling functions of a project.
+
+    Attributes:
+        applier: The functions together.
+        identity: Fingerprint of what decides their votes beside the tables that they read.
+        modules: Modules of the user's own that workers need by value.
+    """
+
+    applier: LFApplier
+    identity: str
+    modules: tuple[ModuleType, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionContext:
+    """What labeling functions may ask for while they are made; an `LFContext`.
+
+    Attributes:
+        classes: Class names in the order of their ids.
+        extractors: The features by name.
+        constants: Where answers are kept.
+        quantiles: Thresholds by rank.
+        s3: How to reach files on S3.
+        max_pixels: Pixels of the largest example image that is decoded.
+    """
+
+    classes: Sequence[str]
+    extractors: Mapping[str, Extractor]
+    constants: Constants
+    quantiles: Quantiles
+    s3: S3
+    max_pixels: int
+
+    def make_all(self, settings: Sequence[LFConfig]) -> Functions:
+        """Make labeling functions; what does not depend on the image is computed here, once.
+
+        Raises:
+            ConfigError: A labeling function names a category or an image that is none.
+        """
+        made = [config.make(self) for config in settings]
+        applier = LFApplier([one.function for one in made], len(self.classes))
+        identity = fingerprint(self.classes, [one.identity for one in made])
+        modules = tuple(one.module for one in made if one.module is not None)
+        return Functions(applier, identity, modules)
+
+    def facts(self, feature: str) -> FeatureFacts:
+        """Tell what is known of a feature."""
+        return self.extractors[feature].facts
+
+    def constant(self, name: str, make: Callable[[], T]) -> T:
+        """Look up a value, or compute and keep it."""
+        value: T = self.constants.get_or_make(name, make)
+        return value
+
+    def local_file(self, uri: str) -> tuple[Path, str]:
+        """Give a file as a local path, with the SHA-256 of its content."""
+        path = files.local_copy(uri, self.s3)
+        return path, files.content_hash(path)
+
+    def text_vectors(self, feature: str, texts: Sequence[str]) -> list[list[float]]:
+        """Look prompts up one by one; the model is loaded once, for those that are new."""
+        extractor = self.extractors[feature]
+        names = {text: f"prompt-{fingerprint(extractor.identity, text)}" for text in texts}
+        new = [text for text, name in names.items() if self.constants.get(name) is None]
+
+        @cache
+        def embedded() -> dict[str, list[float]]:
+            settings = extractor.settings
+            assert isinstance(settings, NetworkFeatureConfig)
+            vectors = settings.embed_texts(locate(settings, self.s3), new)
+            return dict(zip(new, vectors.tolist(), strict=True))
+
+        def make(text: str) -> dict[str, Any]:
+            return {"text": text, "vector": embedded()[text]}
+
+        look_up = self.constants.get_or_make
+        return [look_up(names[text], partial(make, text))["vector"] for text in texts]
+
+    def image_vector(
+        self, feature: str, uri: str, crop: tuple[float, float, float, float] | None, where: str
+    ) -> tuple[str, list[float]]:
+        """Embed an example image, or a crop of one, as the images of the project are."""
+        extractor = self.extractors[feature]
+        path, content = self.local_file(uri)
+        anchor = fingerprint(content, crop)
+        name = f"example-{fingerprint(extractor.identity, anchor)}"
+        make = partial(self._embedded_example, extractor, path, crop, where)
+        return anchor, self.constants.get_or_make(name, make)
+
+    def _embedded_example(
+        self,
+        extractor: Extractor,
+        path: Path,
+        box: tuple[float, float, float, float] | None,
+        where: str,
+    ) -> list[float]:
+        from wslabel.features.resize import prepare  # noqa: PLC0415 - loads torch
+
+        try:
+            decoded = decode(path.read_bytes(), self.max_pixels)
+        except Undecodable as error:
+            raise ConfigError(f"{where}: '{path}' is no image: {error}") from None
+        if box is not None:
+            decoded = crop(decoded, box)
+        assert extractor.info is not None
+        image_HW3 = prepare(decoded, extractor.info.preprocess)
+        model = extractor.with_precision("float32").load(self.s3)
+        return [float(value) for value in model.outputs(image_HW3[None])[0]]
+
+    def quantile(self, feature: str, vector: np.ndarray, share: float) -> float:
+        """Give the cosine to a vector that a share of all images stays below."""
+        return self.quantiles.cosine(self.extractors[feature], vector, share)
