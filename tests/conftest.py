@@ -21,7 +21,7 @@ from wslabel.project.loading import load
 os.environ.setdefault("WSLABEL_QUIET", "1")
 REAL = Path(os.environ.get("WSLABEL_REAL", Path(__file__).parents[2] / "shared" / "real"))
 
-LONGEST = ("test_kill", "test_pipeline", "test_real", "test_loops", "test_training", "test_cluster")
+LONGEST = ("test_kill", "test_real", "test_cluster", "test_pipeline", "test_sweep", "test_compare")
 """Files that come first, so that two workers end together."""
 
 

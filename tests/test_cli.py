@@ -26,8 +26,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         monkeypatch.setattr("sys.argv", ["wslabel", *map(str, words)])
         with pytest.raises(SystemExit) as ended:
             cli.main()
-        found = capsys.readouterr()
-        return int(ended.value.code or 0), found.out, found.err
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
 
     return command
 
@@ -62,7 +62,7 @@ def test_every_command_speaks_to_people_and_to_programs(
     assert {line["missing"] for line in lines(out)} == {0}
     assert "next:" not in run("status", config)[1]
     code, out, _ = run("report", config, "--json")
-    assert Path(lines(out)[0]["report"]["page"]).is_file()
+    assert Path(lines(out)[0]["page"]).is_file()
     code, out, _ = run("explain", config, "coast/c00.jpg", "--json")
     assert lines(out)[0]["truth"] == "sea"
     code, out, _ = run("explain", config, "coast/c00.jpg")
@@ -111,8 +111,14 @@ def test_a_wrong_call_is_told_by_the_nearest_command(run: Run) -> None:
         assert name in out
 
 
+def test_the_module_is_the_command() -> None:
+    words = [sys.executable, "-m", "wslabel", "--help"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert "self-train" in done.stdout
+
+
 def test_a_shell_completes_commands() -> None:
     words = {"_WSLABEL_COMPLETE": "complete_bash", "COMP_WORDS": "wslabel st", "COMP_CWORD": "1"}
     program = Path(sys.executable).with_name("wslabel")
-    found = subprocess.run([program], env=os.environ | words, capture_output=True, check=False)
-    assert found.stdout.split() == [b"status"]
+    done = subprocess.run([program], env=os.environ | words, capture_output=True, check=False)
+    assert done.stdout.split() == [b"status"]

@@ -11,13 +11,17 @@ from tests.conftest import write_config
 from wslabel import pipeline
 from wslabel.project.loading import load
 from wslabel.project.project import Project
+from wslabel.sources.generated import GeneratedConfig
+from wslabel.sources.openimages import OpenImagesConfig
+from wslabel.stages.evaluate import EvaluateResult
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
 
 def test_its_files_are_small_and_its_sections_many() -> None:
     demo = load(CONFIGS / "demo.yaml")
-    assert demo.images.count >= 600  # type: ignore[union-attr]
+    assert isinstance(demo.images, GeneratedConfig)
+    assert demo.images.count >= 600
     assert len(demo.labeling_functions) >= 8
     kinds = {function.kind for function in demo.labeling_functions}
     assert kinds == {"color", "category", "similarity", "pattern", "python"}
@@ -31,7 +35,7 @@ def test_the_real_thing_is_the_same_project_with_real_models(tmp_path: Path) -> 
     (tmp_path / "cc.en.300.bin").write_bytes(b"to be fetched first, as the file says")
     real = load(path)
     assert isinstance(real, Project)
-    assert real.images.source == "openimages"
+    assert isinstance(real.images, OpenImagesConfig)
     models = {name: f.weights for name, f in real.features.items() if hasattr(f, "weights")}
     assert "DEFAULT" in models.values()
     assert set(real.classes) == {"jungle", "sea"}
@@ -48,20 +52,19 @@ def test_it_is_not_trivial_and_the_label_model_earns_its_place(tmp_path: Path) -
     config["training"]["augment"] = {"vertical_flip": True, "rotation": 36, "zoom": 0.2}
     config["training"]["preprocess"] = {"resize": 64, "crop": 64}
     demo = load(write_config(tmp_path / "demo.yaml", config))
-    report = {outcome.stage: outcome.report for outcome in pipeline.run(demo)}["evaluate"]
-    truths = report["num_truths"]
+    (evaluated,) = [r for r in pipeline.run(demo) if isinstance(r, EvaluateResult)]
+    evaluation = evaluated.evaluation
+    truths = evaluation.num_truths
     assert 0.8 * 240 < truths < 240  # some scenes are neither
-    shares = {row["name"]: row["correct"] / truths for row in report["labeling_functions"]}
+    shares = {score.name: (score.correct or 0) / truths for score in evaluation.functions}
     assert max(shares.values()) <= 0.90
 
     def right(kind: str) -> float:
-        splits = report[kind].values()
-        return float(sum(s["accuracy"] * s["num_images"] for s in splits) / truths)
+        splits = evaluation.labels[kind].values()
+        return sum(split.accuracy * split.num_images for split in splits) / truths
 
     assert right("majority_label") < 0.97
     assert right("label") > max(shares.values())
     for variant in ("original", "soft", "hard"):
-        assert (
-            report["networks"][variant]["test"]["num_images"]
-            == report["label"]["test"]["num_images"]
-        )
+        num_labeled = evaluation.labels["label"]["test"].num_images
+        assert evaluation.networks[variant].num_images == num_labeled

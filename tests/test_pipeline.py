@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import CATEGORIES, Networks, paint, tiny_config, write_config
+from tests.conftest import (
+    CATEGORIES,
+    LINEAR,
+    Learnable,
+    Networks,
+    paint,
+    tiny_config,
+    write_config,
+)
 from tests.kill.runs import contents, finish, start
 from tests.small import feature, like, made, on_embeddings, small_project, votes_of
 from wslabel import pipeline
@@ -155,11 +163,16 @@ def test_the_page_shows_what_was_run(networks: Networks, embedded: Path) -> None
     function = like(embedded / "photos", present_above={"quantile": 0.75})
     project = on_embeddings(embedded, networks, [function])
     made(project)
-    page = Path(project.itemspace, Workspace(project).report).read_text()
+    page = Path(project.workspace, Workspace(project).report).read_text()
     for text in ("Labeling functions", "mean", "like", "not_an_image", "coast/broken.jpg"):
         assert text in page
     assert page.count("Most confident") == 2
-    assert page.count('<svg class="chart"') == 5  # two of pairs, a score, confidence, a curve
+    assert page.count('<svg class="chart"') == 3  # a score, confidence, a curve
+    for pairs in (
+        "Share of all images on which both vote.",
+        "which both vote where they disagree.",
+    ):
+        assert pairs in page
     assert "featurize" in page
     assert made(project)["report"] == 0
 
@@ -185,6 +198,16 @@ def test_the_time_of_what_was_made_is_kept(scenes: Path, tmp_path: Path) -> None
     (entry,) = log.read(Workspace(project).location)
     assert (entry["stage"], entry["made"], entry["num_images"]) == ("ingest", 8, 60)
     assert entry["seconds"] > 0
+
+
+def test_a_network_is_known_by_its_name_once_it_is_trained(learnable: Learnable) -> None:
+    project = learnable.load(name="named", training=LINEAR | {"labels": "soft", "seed": 4242})
+    with pytest.raises(ConfigError, match=r"there is no network 'sofd'; did you mean 'soft'"):
+        pipeline.trained_network(project, "sofd")
+    with pytest.raises(WorkLeft, match=r"network\.safetensors is missing; run the stage train fir"):
+        pipeline.trained_network(project, "soft")
+    with pytest.raises(ConfigError, match=r"there is no network 'soft'; none is valid here"):
+        pipeline.trained_network(learnable.load(name="unnamed"), "soft")
 
 
 ONE_CPU = """

@@ -1,7 +1,7 @@
 """The whole story on real photos with real networks: configs/real-scenes.yaml."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from snorkel.labeling import LFAnalysis
 from snorkel.labeling.model import LabelModel
 
 from tests.conftest import write_config
+from tests.small import feature
 from wslabel import pipeline
 from wslabel.columns import to_array
 from wslabel.examples.targets import one_hot
@@ -22,16 +23,19 @@ from wslabel.networks.factory import BuildLinear
 from wslabel.networks.modules import LinearHead
 from wslabel.project.loading import load
 from wslabel.project.project import Project
+from wslabel.report.evaluation import Evaluation
+from wslabel.stages.evaluate import EvaluateResult
 from wslabel.storage.table import shard_name
 from wslabel.training.batch import Batch
 from wslabel.training.loop import fit
 from wslabel.training.run import Run
 from wslabel.training.supervised import Supervised
 from wslabel.training.worker_context import WorkerContext
+from wslabel.workspace.groups import GroupTable
 from wslabel.workspace.images import class_ids, votes_matrix
 from wslabel.workspace.workspace import Workspace
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.real, pytest.mark.timeout(900)]
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SEEDS, FOLDS = 5, 5
@@ -42,7 +46,7 @@ class Story:
     """A finished run and what its tables hold, in the order of the shards."""
 
     project: Project
-    outcomes: dict[str, pipeline.Outcome]
+    evaluation: Evaluation
     ids: list[str]
     split_N: np.ndarray
     truth_N: np.ndarray
@@ -61,29 +65,30 @@ def real_project(name: str, real: Path, folder: Path) -> Project:
 def story(real: Path, cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Story:
     folder = tmp_path_factory.mktemp("real")
     project = real_project("real-scenes", real, folder)
-    outcomes = {outcome.stage: outcome for outcome in pipeline.run(project)}
-    tables = Workspace(project)
-    images = pa.concat_tables(tables.images.read(shard_name(s)) for s in tables.shards)
-    votes = pa.concat_tables(tables.votes.table.read(w.name) for w in tables.votes.works)
-    labels = pa.concat_tables(tables.labels.table.read(w.name) for w in tables.labels.works)
-    lite = tables.extractors["lite0"].table(tables.location)
-    embeddings = pa.concat_tables(lite.read(shard_name(s)) for s in tables.shards)
+    (evaluated,) = [r for r in pipeline.run(project) if isinstance(r, EvaluateResult)]
+    workspace = Workspace(project)
+    images = pa.concat_tables(workspace.images.read(shard_name(s)) for s in workspace.shards)
+    embeddings = feature(project, "lite0").column("embedding")
     return Story(
-        project,
-        outcomes,
-        images.column("image_id").to_pylist(),
-        images.column("split").to_numpy(),
-        class_ids(images.column("truth"), tuple(project.classes)),
-        votes_matrix(votes),
-        labels,
-        to_array(embeddings.column("embedding")).astype(np.float32),
+        project=project,
+        evaluation=evaluated.evaluation,
+        ids=images.column("image_id").to_pylist(),
+        split_N=images.column("split").to_numpy(),
+        truth_N=class_ids(images.column("truth"), tuple(project.classes)),
+        votes_NM=votes_matrix(whole(workspace.votes)),
+        labels=whole(workspace.labels),
+        embeddings_ND=to_array(embeddings).astype(np.float32),
     )
 
 
+def whole(derived: GroupTable) -> pa.Table:
+    return pa.concat_tables(derived.table.read(item.name) for item in derived.items)
+
+
 def test_the_project_of_three_classes_is_whole(real: Path, tmp_path: Path) -> None:
-    found = real_project("real-highway", real, tmp_path)
-    assert found.comparison.self_training
-    assert {function.kind for function in found.labeling_functions} == {"category", "similarity"}
+    highway = real_project("real-highway", real, tmp_path)
+    assert highway.comparison.self_training
+    assert {function.kind for function in highway.labeling_functions} == {"category", "similarity"}
 
 
 def test_color_votes_equal_a_straightforward_computation(story: Story, real: Path) -> None:
@@ -108,33 +113,32 @@ def _color_votes(path: Path) -> tuple[int, int]:
 def test_analysis_equals_snorkels(story: Story) -> None:
     names = [f.name for f in story.project.labeling_functions]
     summary = LFAnalysis(story.votes_NM).lf_summary(Y=story.truth_N)
-    report = story.outcomes["evaluate"].report["labeling_functions"]
+    scores = [asdict(score) for score in story.evaluation.functions]
     columns = {"coverage": "Coverage", "overlaps": "Overlaps", "conflicts": "Conflicts"}
     columns |= {"correct": "Correct", "incorrect": "Incorrect", "empirical_accuracy": "Emp. Acc."}
     for row, name in enumerate(names):
-        assert report[row]["name"] == name
+        assert scores[row]["name"] == name
         for ours, theirs in columns.items():
-            assert report[row][ours] == summary[theirs].iloc[row], (name, ours)
+            assert scores[row][ours] == summary[theirs].iloc[row], (name, ours)
 
 
 def test_label_model_equals_snorkels(story: Story) -> None:
-    tables = Workspace(story.project)
-    stored = tables.constants.get(tables.label_model)["parameters"]
-    parameters = Parameters.from_json(stored)
+    parameters = Workspace(story.project).fitted
+    assert isinstance(parameters, Parameters)
     model = LabelModel(cardinality=2, verbose=False)
     model.fit(story.votes_NM[story.split_N == "train"], n_epochs=500, seed=123, progress_bar=False)
     assert np.array_equal(parameters.mu, model.mu.detach().numpy())
     voted = (story.votes_NM >= 0).any(axis=1)
     expected = model.predict_proba(story.votes_NM)
-    found = to_array(story.labels.column("probabilities"))
-    assert np.abs(found[voted] - expected[voted]).max() < 1e-6
-    assert np.isnan(found[~voted]).all()
+    probs_NK = to_array(story.labels.column("probabilities"))
+    assert np.abs(probs_NK[voted] - expected[voted]).max() < 1e-6
+    assert np.isnan(probs_NK[~voted]).all()
 
 
 def test_weak_labels_are_good(story: Story) -> None:
-    found = to_array(story.labels.column("label"))
-    labeled = found >= 0
-    accuracy = (found == story.truth_N)[labeled].mean()
+    labels_N = to_array(story.labels.column("label"))
+    labeled = labels_N >= 0
+    accuracy = (labels_N == story.truth_N)[labeled].mean()
     print(f"accuracy {accuracy:.4f} at coverage {labeled.mean():.4f}")
     assert labeled.mean() >= 0.95
     assert accuracy >= 0.93
@@ -173,8 +177,8 @@ def test_soft_labels_train_nearly_as_well_as_truth(story: Story) -> None:
                 ("truth", truth_NK, train),
                 ("soft", probs_NK, train & labeled),
             ):
-                found = _held_out(story, targets, rows, held, seed)
-                pooled[name][held] = found == story.truth_N[held]
+                labels_N = _held_out(story, targets, rows, held, seed)
+                pooled[name][held] = labels_N == story.truth_N[held]
         for name, right in pooled.items():
             hits[name].append(right)
     right = {name: np.mean(runs, axis=0) for name, runs in hits.items()}

@@ -6,6 +6,7 @@ What is here is offered as `wslabel.load`, `wslabel.run` and so on.
 import importlib.util
 import webbrowser
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -15,6 +16,7 @@ import pyarrow as pa
 from wslabel import pipeline
 from wslabel.cli import show
 from wslabel.errors import ConfigError
+from wslabel.experiments.next_images import next_images as ask_next
 from wslabel.experiments.trial import Trial, try_config
 from wslabel.labeling import analysis
 from wslabel.project.loading import build, register
@@ -40,7 +42,9 @@ __all__ = [
     "Workspace",
     "analyze",
     "explain",
+    "export_labels",
     "load",
+    "next_images",
     "open_page",
     "read_table",
     "register",
@@ -221,6 +225,60 @@ def try_function(project: Project, settings: Mapping[str, Any]) -> Trial:
     workspace = Workspace(project)
     require_features(workspace)
     return try_config(workspace, settings)
+
+
+def next_images(
+    project: Project,
+    acquisition: Mapping[str, Any],
+    *,
+    table: str = "labels",
+    count: int = 20,
+) -> "pd.DataFrame":
+    """Say which images to ask people about first.
+
+    Args:
+        project: Project whose images they are.
+        acquisition: How much an answer would tell: {"kind": "margin"}, least_confidence or entropy.
+        table: What is uncertain: labels or predictions/NETWORK.
+        count: How many images.
+
+    Returns:
+        One row per image, the most uncertain first: image_id, score, label, confidence.
+
+    Raises:
+        ConfigError: There is no such acquisition function or table.
+        WorkLeft: The table is not made yet.
+    """
+    import pandas as pd  # noqa: PLC0415 - takes a while to load
+
+    images = ask_next(Workspace(project), acquisition, table=table, count=count)
+    columns = ["image_id", "score", "label", "confidence"]
+    return pd.DataFrame([asdict(image) for image in images], columns=columns)
+
+
+def export_labels(
+    project: Project,
+    settings: Mapping[str, Any],
+    *,
+    table: str = "labels",
+    folder: str | Path = ".",
+) -> str:
+    """Write labels or predictions of all images as one file for other tools.
+
+    Args:
+        project: Project whose labels they are.
+        settings: How they are written: {"kind": "csv"} or {"kind": "parquet"}.
+        table: labels or predictions/NETWORK.
+        folder: Folder of the file.
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        ConfigError: There is no such export or table, or there is such a file already.
+        WorkLeft: The table is not made yet.
+    """
+    return pipeline.export_labels(project, settings, table, Path(folder))
 
 
 def explain(project: Project, image_id: str) -> dict[str, Any]:

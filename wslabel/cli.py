@@ -189,11 +189,18 @@ def predict(
 def export(
     config: Config,
     network: NetworkName = "soft",
-    output: Annotated[Path | None, typer.Option(help="folder that gets a copy")] = None,
+    output: Annotated[Path | None, typer.Option(help="folder that gets the files")] = None,
+    table: Annotated[
+        str | None, typer.Option(help="labels or predictions/NETWORK instead of a network")
+    ] = None,
+    kind: Annotated[str, typer.Option(help="of the table's file: csv or parquet")] = "csv",
     as_json: AsJson = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Make a trained network an ONNX file, beside its safetensors and its card."""
-    files = pipeline.export(load(config), network, output)
+    """Write a trained network as ONNX, or with --table what is said of all images as one file."""
+    if table is None:
+        files = pipeline.export(load(config), network, output)
+    else:
+        files = [pipeline.export_labels(load(config), {"kind": kind}, table, output)]
     if as_json:
         print_json([{"files": files}])
         return

@@ -4,14 +4,17 @@ Each stage does what is missing and nothing else, so running again is resuming. 
 imported when there is work for it: a run that finds all tables made loads neither torch nor Ray.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from wslabel.config.paths import absolute
+from wslabel.config.problems import chosen
 from wslabel.errors import ConfigError, WorkLeft, nearest
+from wslabel.exports.registry import EXPORTS
 from wslabel.project.project import Project
 from wslabel.sources.registry import images_of
+from wslabel.stages import export_labels as exporting
 from wslabel.stages.result import PredictResult, PretrainResult, StageResult, TrainResult
 from wslabel.workspace import log
 from wslabel.workspace.networks import Network
@@ -293,10 +296,29 @@ def export(project: Project, network_name: str, output: Path | None = None) -> l
         ConfigError: There is no such network, or the extra that ONNX needs is not installed.
         WorkLeft: The network is not trained yet.
     """
-    from wslabel.stages import export as exporting  # noqa: PLC0415 - dispatches a stage
+    from wslabel.stages import export as stage_export  # noqa: PLC0415 - dispatches a stage
 
     network = trained_network(project, network_name)
-    return exporting.export(Workspace(project), network, output)
+    return stage_export.export(Workspace(project), network, output)
+
+
+def export_labels(
+    project: Project, settings: Mapping[str, object], table: str, output: Path | None = None
+) -> str:
+    """Write labels or predictions of all images as one file; give its path.
+
+    Args:
+        project: Project whose labels they are.
+        settings: How they are written, as `{"kind": "csv"}`.
+        table: labels or predictions/NETWORK.
+        output: Folder of the file; None takes the current one.
+
+    Raises:
+        ConfigError: There is no such export or table, or there is such a file already.
+        WorkLeft: The table is not made yet, or not whole.
+    """
+    config = chosen(EXPORTS, settings, key="labels", file=Path("export"), folder=Path.cwd())
+    return exporting.export_labels(Workspace(project), config, table, output)
 
 
 def trained_network(project: Project, name: str) -> Network:

@@ -17,13 +17,13 @@ import torch
 
 from tests.benchmarks.data import efficientnet, jpegs, project
 from tests.benchmarks.turns import Loop, featurize
-from wslabel import pipeline
 from wslabel.columns import batches
-from wslabel.engine.cluster import disconnect
+from wslabel.engine.execute import disconnect
 from wslabel.engine.memory import ENVIRONMENT
 from wslabel.project.project import Project
-from wslabel.stages.featurize.step import ImagePreparer, input_kinds
-from wslabel.workspace.extractors import make_model
+from wslabel.stages import ingest
+from wslabel.stages.featurize.featurize import settle_precisions
+from wslabel.stages.featurize.prepare import ImagePreparer, input_kinds
 from wslabel.workspace.workspace import Workspace
 
 SMALL, LARGE = 2000, 6000
@@ -40,8 +40,8 @@ def measure() -> dict[str, Any]:
         made = {
             n: project(root / f"p{n}", jpegs(root / f"i{n}", n), weights) for n in (SMALL, LARGE)
         }
-        for one in made.values():
-            pipeline.ingest(one)
+        for images in made.values():
+            ingest.run(Workspace(images))
         precision = _precision(*made.values())
         loops = {what: _loop(made[SMALL], what) for what in TURNS_S}
         try:
@@ -68,7 +68,7 @@ def measure() -> dict[str, Any]:
 
 def _precision(first: Project, *others: Project) -> str:
     """Measure the precision in one workspace and use it in all of them."""
-    extractor = pipeline.settle_precisions(first).extractors["efficientnet"]
+    extractor = settle_precisions(Workspace(first)).extractors["efficientnet"]
     disconnect()
     assert extractor.precision is not None
     for made in others:
@@ -88,9 +88,9 @@ def _go_through(number: int, done: Callable[[int], None], made: Project, what: s
     torch.set_num_threads(1)
     extractors = list(Workspace(made).extractors.values())
     network = next(e for e in extractors if e.is_network)
-    by_value = tuple((e.name, e.settings) for e in extractors if not e.is_network)
-    prepare = ImagePreparer(by_value, input_kinds([network]), made.engine.max_pixels)
-    model = make_model(network, made.s3)
+    pixel_features = tuple((e.name, e.settings) for e in extractors if not e.is_network)
+    prepare = ImagePreparer(pixel_features, input_kinds([network]), made.engine.max_pixels)
+    model = network.load(made.s3)
     paths = np.array(sorted(Path(made.images.path).iterdir())[:FEW])
     size = made.engine.batch_size
     images = np.stack([prepare(p.read_bytes()).inputs[0] for p in paths[:size]])

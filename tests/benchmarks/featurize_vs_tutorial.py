@@ -24,8 +24,7 @@ from tests.benchmarks.data import efficientnet, jpegs, project
 from tests.benchmarks.turns import Loop, featurize
 from wslabel.columns import batches
 from wslabel.project.project import Project
-from wslabel.stages.featurize.step import ImagePreparer, input_kinds
-from wslabel.workspace.extractors import make_model, with_precision
+from wslabel.stages.featurize.prepare import ImagePreparer, input_kinds
 from wslabel.workspace.workspace import Workspace
 
 SMALL, LARGE, FEW = 1000, 3000, 160
@@ -95,7 +94,7 @@ def _steps(made: Project, paths: list[Path]) -> dict[str, Any]:
     prepare = ImagePreparer((), input_kinds([network]), made.engine.max_pixels)
 
     def runner(precision: str, size: int) -> Any:
-        model = make_model(with_precision(network, precision), made.s3)
+        model = network.with_precision(precision).load(made.s3)
 
         def run(chosen: list[Path]) -> None:
             for part in batches(np.array(chosen), size):

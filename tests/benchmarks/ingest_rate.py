@@ -27,9 +27,9 @@ def measure() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         labels = Path(name, "labels.csv")
         _write(labels)
-        how = Release(Path(name, "release"), {"train": []}).write()
-        how |= {"labels": {"train": str(labels)}, "classes": {"sea": "Sea", "jungle": "Forest"}}
-        settings = OpenImagesConfig.model_validate(how)
+        section = Release(Path(name, "release"), {"train": []}).write()
+        section |= {"labels": {"train": str(labels)}, "classes": {"sea": "Sea", "jungle": "Forest"}}
+        settings = OpenImagesConfig.model_validate(section)
         listed = []
 
         def ours() -> None:

@@ -72,7 +72,7 @@ def project(root: Path, **features: Any) -> Project:
 def _functions() -> list[dict[str, Any]]:
     colors = {"blue": "sea", "green": "jungle"}
     words = {"sea": ["sea", "boat"], "jungle": ["forest", "jungle"]}
-    found: list[dict[str, Any]] = [
+    functions: list[dict[str, Any]] = [
         {"name": "mean", "kind": "color", "statistic": "mean", "votes": colors},
         {"name": "pixel", "kind": "color", "statistic": "pixel", "votes": colors},
         {
@@ -91,7 +91,7 @@ def _functions() -> list[dict[str, Any]]:
     ]
     for number, (sea, jungle) in enumerate(prompts):
         pair = {"sea": f"a photo of {sea}", "jungle": f"a photo of {jungle}"}
-        found.append(
+        functions.append(
             {
                 "name": f"pair{number}",
                 "kind": "similarity",
@@ -101,7 +101,7 @@ def _functions() -> list[dict[str, Any]]:
             }
         )
     for number, text in enumerate(("waves", "leaves", "sand")):
-        found.append(
+        functions.append(
             {
                 "name": f"one{number}",
                 "kind": "similarity",
@@ -111,13 +111,13 @@ def _functions() -> list[dict[str, Any]]:
                 "present_above": 0.05,
             }
         )
-    return found
+    return functions
 
 
 def fill(made: Project) -> None:
     """Write the tables of a million images; all shards are alike, which voting does not notice."""
     rng = np.random.default_rng(0)
-    tables = Workspace(made)
+    workspace = Workspace(made)
     ids = pa.array([f"train/{i:016x}.jpg" for i in rng.integers(0, 2**62, SHARD)])
     columns: dict[str, np.ndarray] = {
         f"mean_{c}": rng.uniform(0, 255, SHARD) for c in ("red", "green", "blue")
@@ -134,7 +134,7 @@ def fill(made: Project) -> None:
     columns["jpeg"] = np.array([sink.getvalue()] * SHARD, object)
     rows = np.arange(SHARD)
     files = {}
-    for extractor in tables.extractors.values():
+    for extractor in workspace.extractors.values():
         arrays = [to_column(columns[f.name], rows, SHARD, f) for f in extractor.columns]
         fields = schema.feature_table(extractor.columns)
         table = pa.Table.from_arrays([ids, *arrays, pa.nulls(SHARD, pa.string())], schema=fields)

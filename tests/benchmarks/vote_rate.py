@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.million import NUM_IMAGES, SHARD, fill, project
-from wslabel import pipeline
-from wslabel.engine.cluster import Resources, connect
-from wslabel.engine.plan import plan
-from wslabel.engine.tasks import run_tasks
+from wslabel.engine import tasks
+from wslabel.engine.cluster import connect
+from wslabel.engine.plan import Resources, plan
 from wslabel.project.project import Project
-from wslabel.stages.vote import Vote
+from wslabel.stages import vote
+from wslabel.stages.vote import VoteStep, feature_folders
 from wslabel.storage.table import GROUP_SIZE
 from wslabel.workspace.workspace import Workspace
 
@@ -24,19 +24,19 @@ def measure() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         made = project(Path(name))
         fill(made)
-        assert not Workspace(made).lacking()
+        assert not Workspace(made).missing_shards()
         start = time.perf_counter()
-        assert Workspace(made).court.applier.functions  # embeds prompts and words
+        assert Workspace(made).functions.applier.functions  # embeds prompts and words
         first = time.perf_counter() - start
         resources = connect(made.engine)
         start = time.perf_counter()
-        outcome = pipeline.vote(made)
+        result = vote.run(Workspace(made))
         seconds = time.perf_counter() - start
         marginal = _marginal(made, resources)
-    assert outcome.num_images >= NUM_IMAGES
-    rate = outcome.num_images / seconds / resources.cpus
+    assert result.num_images >= NUM_IMAGES
+    rate = result.num_images / seconds / resources.cpus
     detail = {
-        "images": outcome.num_images,
+        "images": result.num_images,
         "seconds": seconds,
         "cores": resources.cpus,
         "after_start_up": marginal,
@@ -47,11 +47,15 @@ def measure() -> dict[str, Any]:
 
 def _marginal(made: Project, resources: Resources) -> float:
     """Vote once more elsewhere and leave out the time until the first results."""
-    tables = Workspace(made)
-    folders = {name: tables.extractors[name].folder for name in tables.voting_features}
-    step = Vote(tables.location, tables.court.applier, folders | {"": "images"}, "votes/again")
-    works = tables.votes.works
-    pools = plan(resources, made.engine, num_items=len(works), uses_gpu=False)
-    ends = [time.perf_counter() for _ in run_tasks(step, works, pools)]
-    num_images = (len(works) - pools.actors) * GROUP_SIZE * SHARD
+    workspace = Workspace(made)
+    step = VoteStep(
+        location=workspace.location,
+        applier=workspace.functions.applier,
+        folders=feature_folders(workspace),
+        output="votes/again",
+    )
+    items = workspace.votes.items
+    pools = plan(resources, made.engine, num_items=len(items), uses_gpu=False)
+    ends = [time.perf_counter() for _ in tasks.run(step, items, pools)]
+    num_images = (len(items) - pools.actors) * GROUP_SIZE * SHARD
     return num_images / (ends[-1] - ends[pools.actors - 1]) / resources.cpus

@@ -40,7 +40,7 @@ def test_targets_are_probabilities(workspace: Location, target: str) -> None:
 @pytest.mark.parametrize("target", ["soft", "hard"])
 def test_unsure_labels_are_left_out(workspace: Location, target: str) -> None:
     rows = draw()
-    found = dict(seen(batches_of(examples(workspace, target, threshold=0.6))))
+    found = dict(seen(batches_of(examples(workspace, target, confidence_threshold=0.6))))
     sure = rows.probabilities.max(axis=1) >= 0.6
     wanted = {i: t for i, t in expected(rows, target, "train").items() if sure[i]}
     assert found == wanted
@@ -49,7 +49,7 @@ def test_unsure_labels_are_left_out(workspace: Location, target: str) -> None:
 
 def test_images_without_a_label_may_stay_and_count_nothing(workspace: Location) -> None:
     rows = draw()
-    batches = batches_of(examples(workspace, "soft", unlabeled=True, threshold=0.6))
+    batches = batches_of(examples(workspace, "soft", unlabeled=True, confidence_threshold=0.6))
     weights = {int(i[0]): w for b in batches for i, w in zip(b.inputs, b.weights_N, strict=True)}
     here = (rows.split == "train") & rows.has_input
     assert sorted(weights) == np.flatnonzero(here).tolist()

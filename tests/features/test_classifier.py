@@ -90,10 +90,6 @@ def test_small_files_are_fetched_and_count_by_their_content(networks: Any) -> No
 
 
 WRONG: dict[str, tuple[Change, list[str]]] = {
-    "a negative crop": (
-        put("features", "net", "preprocess", "crop", value=-224),
-        [": features.net.preprocess.crop: ", "greater than or equal to 1", "found -224"],
-    ),
     "a library that is not known": (
         put("features", "net", "model", value="keras/x"),
         [": features.net.model: expected torchvision/NAME or timm/NAME, found 'keras/x'"],

@@ -103,6 +103,16 @@ def test_exif_orientation_turns_the_image_upright() -> None:
     assert upright[28, 8, 2] > upright[28, 8, 0]
 
 
+def test_the_exif_block_comes_along_as_it_was_stored() -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "a camera"
+    decoded = decode(encoded(noise(), "JPEG", exif=exif), PLENTY)
+    stored = Image.Exif()
+    stored.load(decoded.exif)
+    assert dict(stored) == {0x0112: 6, 0x010F: "a camera"}
+    assert decode(encoded(noise(), "JPEG"), PLENTY).exif == b""
+
+
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
 def test_an_animation_gives_its_first_frame(kind: str) -> None:
     first, second = (Image.new("RGB", (16, 16), color) for color in (RED, BLUE))

@@ -3,7 +3,7 @@
 import pytest
 
 from wslabel.config.preprocess import Preprocess
-from wslabel.features.feature import FeatureConfig, NetworkFeatureConfig, PixelFeatureConfig
+from wslabel.features.feature import FeatureConfig, ImageFeatureConfig, NetworkFeatureConfig
 from wslabel.features.model_info import ModelInfo
 from wslabel.features.registry import FEATURES
 
@@ -13,7 +13,7 @@ INFO = ModelInfo(Preprocess(), ("a", "b"), 4)
 @pytest.mark.parametrize("name", list(FEATURES))
 def test_a_kind_is_of_pixels_or_of_a_network(name: str) -> None:
     kind = FEATURES[name]
-    assert issubclass(kind, PixelFeatureConfig) != issubclass(kind, NetworkFeatureConfig)
+    assert issubclass(kind, ImageFeatureConfig) != issubclass(kind, NetworkFeatureConfig)
     assert kind.version >= 1
 
 

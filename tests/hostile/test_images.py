@@ -4,16 +4,14 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from tests.conftest import write_config
 from tests.hostile.images import Case, cases
+from tests.small import feature
 from wslabel import pipeline
 from wslabel.features.decode import Undecodable, decode
 from wslabel.project.loading import load
-from wslabel.storage.table import shard_name
-from wslabel.workspace.workspace import Workspace
 
 CASES = list(cases())
 MAX_PIXELS = 50_000_000
@@ -35,8 +33,8 @@ def test_an_image_is_read_rightly_or_refused_by_name(case: Case) -> None:
     assert (pixels.shape[1], pixels.shape[0]) == case.size
     for color, x in ((case.left, 0.25), (case.right, 0.75)):
         if color is not None:
-            found = pixels[pixels.shape[0] // 2, int(pixels.shape[1] * x)]
-            assert np.abs(found.astype(int) - color).max() <= 12, (found, color)
+            pixel = pixels[pixels.shape[0] // 2, int(pixels.shape[1] * x)]
+            assert np.abs(pixel.astype(int) - color).max() <= 12, (pixel, color)
 
 
 @pytest.mark.usefixtures("cluster")
@@ -55,13 +53,11 @@ def test_a_folder_of_them_loses_no_row(tmp_path: Path) -> None:
         "engine": {"max_error_share": 1.0, "max_pixels": MAX_PIXELS},
     }
     project = load(write_config(tmp_path / "p.yaml", config))
-    outcomes = {outcome.stage: outcome for outcome in pipeline.run(project)}
+    results = {result.stage: result for result in pipeline.run(project)}
     expected = Counter(case.error for case in CASES if case.error)
-    assert outcomes["featurize"].errors == dict(expected)
-    assert outcomes["featurize"].num_images == len(CASES)
-    tables = Workspace(project)
+    assert results["featurize"].errors == dict(expected)
+    assert results["featurize"].num_images == len(CASES)
     for name in ("color", "thumbnail"):
-        table = tables.extractors[name].table(tables.location)
-        whole = pa.concat_tables(table.read(shard_name(shard)) for shard in tables.shards)
+        whole = feature(project, name)
         errors = dict(zip(*whole.select(["image_id", "error"]).to_pydict().values(), strict=True))
         assert {Path(k).name: v for k, v in errors.items()} == {c.name: c.error for c in CASES}

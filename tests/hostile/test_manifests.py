@@ -41,7 +41,7 @@ def project(folder: Path, name: str, **more: Any) -> Project:
 
 
 def ingested(made: Project) -> pa.Table:
-    ingest.run(made)
+    ingest.run(Workspace(made))
     workspace = Workspace(made)
     return pa.concat_tables(workspace.images.read(shard_name(s)) for s in workspace.shards)
 
@@ -68,7 +68,7 @@ def test_a_manifest_is_taken_whole_or_refused(folder: Path, manifest: Manifest) 
     listed = project(folder, manifest.name, **manifest.settings)
     if manifest.says is not None:
         with pytest.raises(SourceError, match=manifest.says) as caught:
-            ingest.run(listed)
+            ingest.run(Workspace(listed))
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 700
         assert Workspace(listed).shards == []
@@ -100,7 +100,7 @@ def test_columns_keep_the_type_that_they_had(
         assert ingested(listed).num_rows == 2
         return
     with pytest.raises(SourceError, match=says):
-        ingest.run(listed)
+        ingest.run(Workspace(listed))
     assert len(Workspace(listed).shards) == 1
 
 

@@ -25,6 +25,7 @@ from tests.kill.runs import (
 from wslabel.config.base import S3
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.kill,
     pytest.mark.timeout(7200 if os.environ.get("WSLABEL_SOAK") else 900),
 ]

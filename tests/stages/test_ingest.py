@@ -67,14 +67,14 @@ def test_new_images_make_new_shards_and_the_others_stay(tmp_path: Path) -> None:
     photos(tmp_path, *names)
     settings = {"source": "folder", "path": "photos", "classes": {"sea": "coast"}}
     growing = project(tmp_path, **settings)
-    result = ingest.run(growing)
+    result = ingest.run(Workspace(growing))
     assert (result.stage, result.made, result.total, result.num_images) == ("ingest", 2, 2, 10)
     assert result.seconds > 0
     first = manifest(growing)
-    again = ingest.run(growing)
+    again = ingest.run(Workspace(growing))
     assert (again.made, again.total, again.num_images) == (0, 2, 0)
     photos(tmp_path, "coast/more.jpg")
-    more = ingest.run(growing)
+    more = ingest.run(Workspace(growing))
     assert (more.made, more.total, more.num_images) == (1, 3, 1)
     assert manifest(growing).slice(0, 10).equals(first)
 
@@ -83,12 +83,12 @@ def test_what_decides_the_draw_stays_and_where_images_are_may_change(tmp_path: P
     photos(tmp_path, "coast/a.jpg", "coast/b.jpg")
     (tmp_path / "copy").mkdir()
     settings = {"source": "folder", "path": "photos", "extensions": [".jpg"]}
-    ingest.run(project(tmp_path, **settings))
+    ingest.run(Workspace(project(tmp_path, **settings)))
     photos(tmp_path / "copy", "coast/a.jpg", "coast/c.png")
     moved = settings | {"path": "copy/photos", "extensions": [".jpg", ".png"]}
-    assert ingest.run(project(tmp_path, **moved)).num_images == 1
+    assert ingest.run(Workspace(project(tmp_path, **moved))).num_images == 1
     with pytest.raises(ConfigError, match=r"images\.seed: this workspace was drawn with 0, found"):
-        ingest.run(project(tmp_path, **settings, seed=1))
+        ingest.run(Workspace(project(tmp_path, **settings, seed=1)))
 
 
 def test_a_driver_that_another_one_outran_draws_again(
@@ -101,11 +101,11 @@ def test_a_driver_that_another_one_outran_draws_again(
     def late(workspace: Workspace, new: pa.Table) -> int | None:
         monkeypatch.setattr(ingest, "commit_new", commit_new)
         photos(tmp_path, "coast/a.jpg", "coast/b.jpg", "coast/c.jpg")
-        assert ingest.run(shared).num_images == 3
+        assert ingest.run(Workspace(shared)).num_images == 3
         return commit_new(workspace, new)
 
     monkeypatch.setattr(ingest, "commit_new", late)
-    result = ingest.run(shared)
+    result = ingest.run(Workspace(shared))
     assert (result.made, result.total, result.num_images) == (0, 1, 0)
     assert manifest(shared).num_rows == 3
 
@@ -113,7 +113,7 @@ def test_a_driver_that_another_one_outran_draws_again(
 def test_a_truth_that_is_no_class_is_refused(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("uri,class\n/a.jpg,Sea\n")
     with pytest.raises(SourceError, match=r"'Sea' stands as the truth .* did you mean 'sea'"):
-        ingest.run(project(tmp_path, source="table", path="list.csv", truth="class"))
+        ingest.run(Workspace(project(tmp_path, source="table", path="list.csv", truth="class")))
 
 
 def test_workspaces_made_long_ago_are_known(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_workspaces_made_long_ago_are_known(tmp_path: Path) -> None:
     photos(tmp_path, "coast/a.jpg")
     drawn = project(tmp_path, source="folder", path="photos", classes={"sea": "coast"})
     assert ingest.listing_name(drawn) is None
-    ingest.run(drawn)
+    ingest.run(Workspace(drawn))
     footer = Workspace(drawn).images.footer(shard_name(0))
     assert footer.metadata[ingest.DRAWING].decode() == json.dumps(
         {
@@ -146,18 +146,18 @@ def test_tar_files_are_gone_through_once_and_new_ones_add_their_images(
     shards.mkdir()
     (shards / "a.tar").write_bytes(tarred({f"{i}.jpg": jpeg((i, 9, 9)) for i in range(12)}))
     tars = project(tmp_path, source="webdataset", path="shards")
-    assert ingest.run(tars).num_images == 12
+    assert ingest.run(Workspace(tars)).num_images == 12
     assert fetched(tars) == [None] * 12
     with monkeypatch.context() as patch:
         patch.setattr(
             WebDatasetConfig, "list_images", lambda *_: pytest.fail("the tar files were read again")
         )
-        assert ingest.run(tars).made == 0
+        assert ingest.run(Workspace(tars)).made == 0
     (shards / "b.tar").write_bytes(tarred({f"{i}.jpg": jpeg((9, i, 9)) for i in range(3)}))
-    again = ingest.run(tars)
+    again = ingest.run(Workspace(tars))
     (shards / "a.tar").write_bytes(tarred({f"{i}.jpg": jpeg((i, 9, 9), 40) for i in range(12)}))
     with pytest.raises(SourceError, match=r"'a\.tar/\d+' lies elsewhere in its file now"):
-        ingest.run(tars)
+        ingest.run(Workspace(tars))
     assert (again.made, again.total, again.num_images) == (1, 3, 3)
 
 
@@ -166,10 +166,10 @@ def test_a_local_data_set_grows(tmp_path: Path) -> None:
     local = project(
         tmp_path, source="huggingface", dataset="photos", truth="label", classes={"sea": "coast"}
     )
-    assert ingest.run(local).num_images == 6
-    assert ingest.run(local).num_images == 0
+    assert ingest.run(Workspace(local)).num_images == 6
+    assert ingest.run(Workspace(local)).num_images == 0
     (root / "coast" / "new.jpg").write_bytes(jpeg((1, 2, 3)))
-    assert ingest.run(local).num_images == 1
+    assert ingest.run(Workspace(local)).num_images == 1
 
 
 def test_open_images_are_fetched_from_a_bucket_laid_out_as_theirs(
@@ -191,6 +191,6 @@ def test_open_images_are_fetched_from_a_bucket_laid_out_as_theirs(
     settings |= {"s3": {"endpoint": s3_server.endpoint, "anonymous": True}}
     verified = project(tmp_path, **settings)
     assert verified.s3 == S3()
-    assert ingest.run(verified).num_images == 12
+    assert ingest.run(Workspace(verified)).num_images == 12
     errors = fetched(verified)
     assert (len(errors), errors.count("missing"), errors.count(None)) == (12, 2, 10)

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
-from wslabel.config.base import shortened
+from wslabel.config.base import Settings, shortened
+from wslabel.config.registry import Kind, Registry
 from wslabel.errors import ConfigError, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -29,6 +30,25 @@ def validated(model: type[Model], values: Mapping[str, Any], file: Path, folder:
         return model.model_validate(values, context={"folder": folder})
     except ValidationError as error:
         raise ConfigError("\n".join(_sentences(file, values, error))) from None
+
+
+def chosen(registry: Registry[Kind], values: object, *, key: str, file: Path, folder: Path) -> Kind:
+    """Turn what is said of one thing into the settings of its kind, of any registered by now.
+
+    Args:
+        registry: Kinds that there are.
+        values: Keys and values, one of which names the kind.
+        key: What the thing is, for the message.
+        file: Where it is said, for the message.
+        folder: Folder that relative paths are relative to.
+
+    Raises:
+        ConfigError: One sentence per problem.
+    """
+    fields: dict[str, Any] = {key: (Annotated[Settings, registry], ...)}
+    section = create_model("Section", __base__=Settings, **fields)
+    kind: Kind = getattr(validated(section, {key: values}, file, folder), key)
+    return kind
 
 
 def _sentences(file: Path, values: object, error: ValidationError) -> Iterator[str]:

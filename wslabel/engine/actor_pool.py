@@ -62,6 +62,8 @@ def _rows(items: Sequence[Item]) -> ray.data.Dataset:
 
 
 def _mapped(rows: ray.data.Dataset, worker: type, step: Any, plan: Plan) -> ray.data.Dataset:
+    # Ray Data restarts an actor that died and gives its row to another: _Attempts sees that as one
+    # more begin of the same item.
     return rows.map_batches(
         worker,
         batch_size=1,

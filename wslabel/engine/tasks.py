@@ -32,6 +32,7 @@ def run(step: Step[ItemT], items: Sequence[ItemT], plan: Plan) -> Iterator[ItemR
     Raises:
         WslabelError: An item's failure stops the job.
     """
+    # Ray starts a task again, three times by default, when its process or machine died.
     task = ray.remote(num_cpus=plan.cpus_per_actor)(_call_step)
     shared = ray.put(step)
     waiting = list(reversed(items))

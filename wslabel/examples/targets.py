@@ -39,7 +39,7 @@ class Targets:
         kind: `original` for truth, `soft` or `hard` for weak labels, None for images alone.
         labels: Table of weak labels; None for truth.
         parts: Parts of the images in all of which an image must be.
-        threshold: Images whose weak label is less probable are left out.
+        confidence_threshold: Images whose weak label is less probable are left out.
         unlabeled: Whether images without a label stay, with weight 0.
         smoothing: Share of each label that is spread over the classes, and in which form.
         class_weights: What an image of each class counts; None for all alike.
@@ -51,7 +51,7 @@ class Targets:
     kind: str | None
     labels: Column | None = None
     parts: tuple[Part, ...] = ()
-    threshold: float = 0.0
+    confidence_threshold: float = 0.0
     unlabeled: bool = False
     smoothing: tuple[float, str] = (0.0, "uniform")
     class_weights: tuple[float, ...] | None = None
@@ -66,7 +66,7 @@ class Targets:
         if self.kind is None:
             return _unlabeled(is_in_split_N)
         given_NK, confidence_N = self._truth(images) if is_truth else self._weak(shard)
-        is_sure_N = (confidence_N > 0) & (confidence_N >= self.threshold)
+        is_sure_N = (confidence_N > 0) & (confidence_N >= self.confidence_threshold)
         weights_N = soft_labels.image_weights(
             given_NK, self.class_weights, confidence_N if self.by_confidence else None
         )

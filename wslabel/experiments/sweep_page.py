@@ -118,7 +118,7 @@ def _by_value(values: Sequence[object], scores: Sequence[float]) -> tuple[Dots, 
     by_value: dict[str, list[float]] = {}
     for value, score in sorted(zip(values, scores, strict=True), key=lambda pair: _order(pair[0])):
         by_value.setdefault(written(value, Kind.VALUE), []).append(score)
-    return tuple(Dots(value, tuple(found)) for value, found in by_value.items())
+    return tuple(Dots(value, tuple(own)) for value, own in by_value.items())
 
 
 def _order(value: object) -> tuple[float, str]:

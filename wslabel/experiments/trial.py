@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 
-from wslabel.config.base import Settings
-from wslabel.config.problems import validated
+from wslabel.config.problems import chosen
 from wslabel.errors import ConfigError
 from wslabel.labeling import analysis
 from wslabel.labeling.labeling_function import LFConfig
@@ -51,10 +50,6 @@ class Trial:
     accuracy: float | None
 
 
-class _One(Settings):
-    labeling_functions: list[Annotated[LFConfig, LABELING_FUNCTIONS]]
-
-
 def try_config(workspace: Workspace, settings: Mapping[str, Any]) -> Trial:
     """Make a labeling function and let it vote on all images.
 
@@ -63,9 +58,9 @@ def try_config(workspace: Workspace, settings: Mapping[str, Any]) -> Trial:
         LabelingFunctionError: The function failed.
     """
     where = Path("try_function")
-    (config,) = validated(
-        _One, {"labeling_functions": [dict(settings)]}, where, Path.cwd()
-    ).labeling_functions
+    config = chosen(
+        LABELING_FUNCTIONS, settings, key="labeling_function", file=where, folder=Path.cwd()
+    )
     _check(config, workspace)
     functions = workspace.function_context.make_all([config])
     footer = workspace.images.footer(shard_name(workspace.shards[0]))

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from wslabel.features.decode import Decoded
-from wslabel.features.feature import PixelFeatureConfig
+from wslabel.features.feature import ImageFeatureConfig
 from wslabel.features.model_info import ModelInfo
 
 COLUMNS = pa.schema(
@@ -25,7 +25,7 @@ ROWS = 128
 """Rows taken at a time: they stay in the cache, and column sums of 128 bytes fit 16 bits."""
 
 
-class ColorConfig(PixelFeatureConfig):
+class ColorConfig(ImageFeatureConfig):
     """Channel means and the count of pixels that each channel wins.
 
     Attributes:

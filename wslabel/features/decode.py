@@ -33,13 +33,18 @@ class Undecodable(WslabelError):
 
 @dataclass(frozen=True)
 class Decoded:
-    """An image at full size: uint8 pixels_HW3, and whether it was stored without colors.
+    """An image at full size, upright.
 
-    `resized` keeps what was made of it, so that features of one size share the work.
+    Attributes:
+        pixels_HW3: uint8 [height, width, 3], red, green, blue.
+        is_gray: Whether it was stored without colors.
+        exif: Its EXIF block as it was stored; empty where there is none.
+        resized: What was made of it, so that features of one size share the work.
     """
 
     pixels_HW3: np.ndarray
     is_gray: bool
+    exif: bytes = b""
     resized: dict[tuple[int, int, str], np.ndarray] = field(default_factory=dict)
 
 
@@ -57,9 +62,10 @@ def decode(data: bytes, max_pixels: int) -> Decoded:
                 if image.width * image.height > max_pixels:
                     raise Undecodable("too_large", f"{image.width} x {image.height} pixels")
                 is_gray = image.mode in GRAY_MODES
+                exif = image.info.get("exif", b"")  # turning the image upright rewrites it
                 # In place, since otherwise an image that is upright already is copied.
                 ImageOps.exif_transpose(image, in_place=True)
-                return Decoded(_rgb(image), is_gray)
+                return Decoded(_rgb(image), is_gray, exif)
         except Image.DecompressionBombError as error:
             raise Undecodable("too_large", str(error)) from None
         except DAMAGE as error:

@@ -1,7 +1,7 @@
 """What every kind of feature is: settings that know their columns and how to compute them.
 
-A kind is a settings class. What needs no network computes its values of the pixels of an image
-(`PixelFeatureConfig`); a network feature says how its model is found, described and loaded
+A kind is a settings class. What needs no network computes its values of one decoded image
+(`ImageFeatureConfig`); a network feature says how its model is found, described and loaded
 (`NetworkFeatureConfig`). Settings are read by every command, so torch is imported inside the
 methods that need it and nowhere above.
 """
@@ -52,8 +52,8 @@ class FeatureConfig(Settings):
         """Give the columns of its table, between the image id and the error."""
 
 
-class PixelFeatureConfig(FeatureConfig):
-    """The settings of a feature that is computed of an image's pixels, without a network.
+class ImageFeatureConfig(FeatureConfig):
+    """The settings of a feature that is computed of one decoded image, without a network.
 
     Attributes:
         kind: Kind of the feature; may be left out where the feature has the kind's name.

@@ -8,11 +8,11 @@ from PIL import Image
 from pydantic import Field
 
 from wslabel.features.decode import Decoded
-from wslabel.features.feature import PixelFeatureConfig
+from wslabel.features.feature import ImageFeatureConfig
 from wslabel.features.model_info import ModelInfo
 
 
-class ThumbnailConfig(PixelFeatureConfig):
+class ThumbnailConfig(ImageFeatureConfig):
     """A small JPEG of the image.
 
     Attributes:

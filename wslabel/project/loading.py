@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wslabel.active.acquisition import AcquisitionConfig
+from wslabel.active.registry import ACQUISITIONS
 from wslabel.config.problems import validated
 from wslabel.config.registry import Registry
 from wslabel.config.yaml_file import read
 from wslabel.errors import ConfigError
+from wslabel.exports.exporter import ExportConfig
+from wslabel.exports.registry import EXPORTS
 from wslabel.features.feature import FeatureConfig
 from wslabel.features.registry import FEATURES
 from wslabel.label_model.label_model import LabelModelConfig
@@ -45,6 +49,8 @@ REGISTRIES: dict[type, Registry[Any]] = {
     FeatureConfig: FEATURES,
     SourceConfig: SOURCES,
     LabelModelConfig: LABEL_MODELS,
+    AcquisitionConfig: ACQUISITIONS,
+    ExportConfig: EXPORTS,
 }
 
 
@@ -52,8 +58,8 @@ def register(kind: type) -> None:
     """Let project files name a kind of your own, of any that have a registry.
 
     Args:
-        kind: A settings class: an LFConfig, FeatureConfig, SourceConfig or LabelModelConfig whose
-            field `kind` (of a source, `source`) is a Literal. Workers import it by its module.
+        kind: A settings class, a subclass of one in REGISTRIES, whose field `kind` (of a source,
+            `source`) is a Literal. Workers import it by its module.
 
     Raises:
         ConfigError: It is none of these.

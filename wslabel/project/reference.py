@@ -30,7 +30,7 @@ Section = type[BaseModel]
 
 def reference() -> str:
     """Describe every key of a project file, section by section, then those of a sweep file."""
-    seen: set[Section] = set()
+    seen: dict[Section, str] = {}
     parts = [HEAD, *_section("The project file", Project, "", seen)]
     parts += _section("The sweep file", Sweep, "", seen)
     return "\n".join(parts).rstrip() + "\n"
@@ -61,9 +61,9 @@ def _attributes(docstring: str) -> dict[str, str]:
     return {name: " ".join(text.split()) for name, text in entries}
 
 
-def _section(title: str, section: Section, path: str, seen: set[Section]) -> Iterator[str]:
+def _section(title: str, section: Section, path: str, seen: dict[Section, str]) -> Iterator[str]:
     """Describe a section and, once each, the sections in it."""
-    seen.add(section)
+    seen[section] = title
     yield f"\n{'##' if not path else '###'} {title}\n"
     yield _summary(section)
     yield "\n| key | value | default | what it is |\n|---|---|---|---|"
@@ -71,8 +71,11 @@ def _section(title: str, section: Section, path: str, seen: set[Section]) -> Ite
     inner: list[tuple[str, Section]] = []
     for name, field in section.model_fields.items():
         key = field.alias or name
-        yield f"| `{key}` | {_type(field)} | {_default(field)} | {_cell(descriptions[key])} |"
-        inner += [(f"{path}{key}{more}", kind) for more, kind in _inner(field)]
+        sections = list(_inner(field))
+        elsewhere = "".join(f", as {seen[kind]}" for _, kind in sections if kind in seen)
+        value = f"{_type(field)}{elsewhere}"
+        yield f"| `{key}` | {value} | {_default(field)} | {_cell(descriptions[key])} |"
+        inner += [(f"{path}{key}{more}", kind) for more, kind in sections]
     for key, kind in inner:
         if kind not in seen:
             yield from _section(f"`{key}`", kind, f"{key.partition(' ')[0]}.", seen)

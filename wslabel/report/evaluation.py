@@ -5,7 +5,7 @@ The values of one file, `reports/evaluation-….json`, whose layout is older tha
 Shape legend: N images, K classes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -136,8 +136,15 @@ class Evaluation:
         return data
 
     @staticmethod
-    def from_json(data: Json) -> "Evaluation":
-        """Read plain values."""
+    def from_json(data: Json, networks: Sequence[str] = ()) -> "Evaluation":
+        """Read plain values.
+
+        Args:
+            data: What `to_json` gave, of an older version too.
+            networks: Names of networks in the order in which to show them; JSON has them sorted.
+        """
+        order = {name: number for number, name in enumerate(networks)}
+        judged = sorted(data["networks"], key=lambda name: order.get(name, len(order)))
         return Evaluation(
             classes=tuple(data["classes"]),
             num_truths=data.get("num_truths", 0),
@@ -148,8 +155,7 @@ class Evaluation:
                 if kind in data
             },
             networks={
-                name: Performance.from_json(splits["test"])
-                for name, splits in data["networks"].items()
+                name: Performance.from_json(data["networks"][name]["test"]) for name in judged
             },
         )
 

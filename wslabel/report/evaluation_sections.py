@@ -63,9 +63,9 @@ def accuracies(evaluation: Evaluation) -> tuple[Fact, ...]:
         if test is not None and test.num_images:
             labeled = f"{test.coverage:.1%} labeled"
             facts.append(Fact(f"accuracy of the {name} (test, {labeled})", test.accuracy))
-    for name, found in evaluation.networks.items():
-        if found.num_images:
-            facts.append(Fact(f"accuracy of the network {name} (test)", found.accuracy))
+    for name, performance in evaluation.networks.items():
+        if performance.num_images:
+            facts.append(Fact(f"accuracy of the network {name} (test)", performance.accuracy))
     return tuple(facts)
 
 
@@ -103,17 +103,19 @@ def _function(score: FunctionScore) -> Row:
 def label_section(evaluation: Evaluation) -> Section:
     """Lay out how labels compare with truth."""
     judged = [
-        (LABELS[kind], split, found)
+        (LABELS[kind], split, performance)
         for kind, splits in evaluation.labels.items()
-        for split, found in splits.items()
-        if found.num_images
+        for split, performance in splits.items()
+        if performance.num_images
     ]
-    detailed = {name: (split, found) for name, split, found in judged if split == "test"}
-    for name, split, found in judged:
-        detailed.setdefault(name, (split, found))
+    detailed = {
+        name: (split, performance) for name, split, performance in judged if split == "test"
+    }
+    for name, split, performance in judged:
+        detailed.setdefault(name, (split, performance))
     tables = [_overall("labels", judged)]
-    for name, (split, found) in detailed.items():
-        classes, confusion = _details(evaluation.classes, found, f"{name} ({split})")
+    for name, (split, performance) in detailed.items():
+        classes, confusion = _details(evaluation.classes, performance, f"{name} ({split})")
         is_baseline = name == LABELS["majority_label"]
         tables += (replace(classes, is_detail=is_baseline), confusion)
     best = evaluation.best_function()
@@ -131,7 +133,11 @@ def _alone(best: FunctionScore, num_truths: int) -> str:
 
 def network_section(evaluation: Evaluation) -> Section:
     """Lay out how networks do on the test split."""
-    judged = {name: found for name, found in evaluation.networks.items() if found.num_images}
+    judged = {
+        name: performance
+        for name, performance in evaluation.networks.items()
+        if performance.num_images
+    }
     note = "" if judged else "No image of the test split has a truth to judge networks by."
     return Section(
         title="Networks",
@@ -144,37 +150,39 @@ def performance_tables(
     classes: Sequence[str], networks: Mapping[str, Performance]
 ) -> tuple[Table, ...]:
     """Lay out networks that were judged on the test split."""
-    tables = [_overall("network", [(name, "test", found) for name, found in networks.items()])]
-    for name, found in networks.items():
-        tables += _details(classes, found, f"{name} (test)")
+    tables = [
+        _overall("network", [(name, "test", performance) for name, performance in networks.items()])
+    ]
+    for name, performance in networks.items():
+        tables += _details(classes, performance, f"{name} (test)")
     return _filled(*tables)
 
 
 def _overall(noun: str, judged: Sequence[tuple[str, str, Performance]]) -> Table:
-    rows = tuple((name, split, *_figures(found)) for name, split, found in judged)
+    rows = tuple((name, split, *_figures(performance)) for name, split, performance in judged)
     columns = (Column(noun), Column("split"), *OVERALL)
     return Table(title="Overall", columns=columns, rows=rows, num_naming=2)
 
 
-def _figures(found: Performance) -> Row:
+def _figures(performance: Performance) -> Row:
     return (
-        *(found.num_images, found.coverage, found.accuracy, found.macro_f1),
-        *(found.roc_auc, found.calibration_error),
+        *(performance.num_images, performance.coverage, performance.accuracy, performance.macro_f1),
+        *(performance.roc_auc, performance.calibration_error),
     )
 
 
-def _details(classes: Sequence[str], found: Performance, name: str) -> tuple[Table, Table]:
+def _details(classes: Sequence[str], performance: Performance, name: str) -> tuple[Table, Table]:
     return (
-        class_table(classes, found, f"Classes: {name}"),
-        confusion_table(classes, found.confusion_KK, f"Confusion: {name}"),
+        class_table(classes, performance, f"Classes: {name}"),
+        confusion_table(classes, performance.confusion_KK, f"Confusion: {name}"),
     )
 
 
-def class_table(classes: Sequence[str], found: Performance, title: str) -> Table:
+def class_table(classes: Sequence[str], performance: Performance, title: str) -> Table:
     """Lay out the scores of each class, the worst first; classes without truth come last."""
-    labeled_K = found.confusion_KK.sum(axis=0).tolist()
+    labeled_K = performance.confusion_KK.sum(axis=0).tolist()
     rows: list[tuple[float, Row]] = []
-    for name, score, labeled in zip(classes, found.classes, labeled_K, strict=True):
+    for name, score, labeled in zip(classes, performance.classes, labeled_K, strict=True):
         precision = score.precision if labeled else None
         recall, f1 = (score.recall, score.f1) if score.support else (None, None)
         order = score.f1 if score.support else 2.0

@@ -56,16 +56,16 @@ def judge(answers: Answers, num_classes: int) -> Performance:
 
 def judge_labels(labels: HardLabels, answers: Answers | None) -> Performance:
     """Judge hard labels, and their probabilities where these were gathered."""
-    found = scores(labels.confusion_KK)
+    scored = scores(labels.confusion_KK)
     truth_N, probs_NK = np.zeros(0, np.int64), np.zeros((0, len(labels.confusion_KK)))
     if answers is not None:
         said_N = ~np.isnan(answers.probs_NK[:, 0])
         truth_N, probs_NK = answers.truth_N[said_N], answers.probs_NK[said_N]
     return Performance(
-        num_images=found.num_images,
-        coverage=found.num_images / labels.num_truths if labels.num_truths else None,
-        accuracy=found.accuracy,
-        classes=found.classes,
+        num_images=scored.num_images,
+        coverage=scored.num_images / labels.num_truths if labels.num_truths else None,
+        accuracy=scored.accuracy,
+        classes=scored.classes,
         confusion_KK=labels.confusion_KK,
         roc_auc=roc_auc(truth_N, probs_NK),
         calibration_error=calibration_error(truth_N, probs_NK),

@@ -89,13 +89,13 @@ def widths(shapes: Sequence[Shape], width: int) -> list[int]:
     >>> widths([Shape(8, 30), Shape(6, 6)], 24)
     [16, 6]
     """
-    found = []
+    given = []
     spare = max(0, width - _total(shapes, range(len(shapes))))
     for column in shapes:
         more = min(spare, column.best - column.least)
-        found.append(column.least + more)
+        given.append(column.least + more)
         spare -= more
-    return found
+    return given
 
 
 def folded(text: str, width: int) -> str:

@@ -5,6 +5,7 @@ An image on S3 is one request, as s3fs reads it; pyarrow's file asks for its siz
 
 import re
 import stat
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -148,10 +149,16 @@ class Fetcher:
         try:
             data: bytes = self._objects.cat_file(key, start=first, end=last)
         except OSError as error:
-            if "InvalidRange" not in str(error):
+            if not _is_beyond_end(error):
                 raise
             data = b""  # nothing lies where the range begins: the object is empty, or ends before
         return _checked(uri, data, start, end)
+
+
+def _is_beyond_end(error: OSError) -> bool:
+    """Tell whether S3 says so of a range; s3fs gives many errors one number and keeps the cause."""
+    response: Mapping[str, Any] = getattr(error.__cause__, "response", {})
+    return response.get("Error", {}).get("Code") in ("InvalidRange", "416")
 
 
 def _from_disk(uri: str, start: int | None, end: int | None) -> bytes:

@@ -1,10 +1,8 @@
 """The kinds of sources, by the name that `images.source` gives them."""
 
 from pathlib import Path
-from typing import Annotated
 
-from wslabel.config.base import Settings
-from wslabel.config.problems import validated
+from wslabel.config.problems import chosen
 from wslabel.config.registry import Registry
 from wslabel.config.yaml_file import read
 from wslabel.sources.folder import FolderConfig
@@ -27,10 +25,6 @@ SOURCES: Registry[SourceConfig] = Registry(
 """All kinds of sources; a new one is one more line here."""
 
 
-class _Images(Settings):
-    images: Annotated[SourceConfig, SOURCES]
-
-
 def images_of(source: str) -> SourceConfig:
     """Turn what names images into a source.
 
@@ -43,8 +37,8 @@ def images_of(source: str) -> SourceConfig:
     """
     if source.endswith((".yaml", ".yml")):
         file = Path(source)
-        values = {"images": read(file).get("images")}
-        return validated(_Images, values, file, file.resolve().parent).images
+        values = read(file).get("images")
+        return chosen(SOURCES, values, key="images", file=file, folder=file.resolve().parent)
     is_table = source.endswith((".csv", ".csv.gz", ".parquet"))
-    values = {"images": {"source": "table" if is_table else "folder", "path": source}}
-    return validated(_Images, values, Path("--images"), Path.cwd()).images
+    values = {"source": "table" if is_table else "folder", "path": source}
+    return chosen(SOURCES, values, key="images", file=Path("--images"), folder=Path.cwd())

@@ -61,7 +61,9 @@ def run(workspace: Workspace) -> EvaluateResult:
         require_predictions(workspace)
         made = _evaluation(workspace.project, _findings(workspace))
         workspace.write_json(workspace.evaluation, made.to_json())
-    evaluation = Evaluation.from_json(workspace.read_json(workspace.evaluation))
+    evaluation = Evaluation.from_json(
+        workspace.read_json(workspace.evaluation), list(workspace.networks)
+    )
     seconds = time.monotonic() - start
     return EvaluateResult(made=int(not is_made), total=1, seconds=seconds, evaluation=evaluation)
 

@@ -23,7 +23,7 @@ class Supervised:
     """Learn given labels, as the settings say.
 
     Attributes:
-        settings: Loss, confidence threshold and consistency.
+        settings: Loss, the network's own confidence threshold, and consistency.
         mix: Mixes images and labels before each step; None leaves them.
     """
 

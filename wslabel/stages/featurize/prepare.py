@@ -7,7 +7,7 @@ import numpy as np
 
 from wslabel.config.preprocess import Preprocess
 from wslabel.features.decode import Undecodable, decode
-from wslabel.features.feature import PixelFeatureConfig
+from wslabel.features.feature import ImageFeatureConfig
 from wslabel.workspace.extractors import Extractor
 
 
@@ -36,7 +36,7 @@ class ImagePreparer:
         max_pixels: Pixels of the largest image that is decoded.
     """
 
-    pixel_features: tuple[tuple[str, PixelFeatureConfig], ...]
+    pixel_features: tuple[tuple[str, ImageFeatureConfig], ...]
     inputs: tuple[Preprocess, ...]
     max_pixels: int
 

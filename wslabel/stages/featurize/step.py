@@ -15,7 +15,7 @@ from wslabel.config.preprocess import Preprocess
 from wslabel.engine.prefetch import prefetch
 from wslabel.engine.step import ItemResult
 from wslabel.errors import TooManyErrors
-from wslabel.features.feature import FeatureModel, NetworkFeatureConfig, PixelFeatureConfig
+from wslabel.features.feature import FeatureModel, ImageFeatureConfig, NetworkFeatureConfig
 from wslabel.sources.fetch import Fetcher, Unfetchable
 from wslabel.stages.featurize import isolation
 from wslabel.stages.featurize.prepare import ImagePreparer, PreparedImage, input_kind, input_kinds
@@ -196,9 +196,9 @@ def mini_batch(extractor: Extractor, default: int) -> int:
     return extractor.settings.batch_size or default
 
 
-def _pixel_features(missing: Sequence[Extractor]) -> tuple[tuple[str, PixelFeatureConfig], ...]:
+def _pixel_features(missing: Sequence[Extractor]) -> tuple[tuple[str, ImageFeatureConfig], ...]:
     return tuple(
-        (e.name, e.settings) for e in missing if isinstance(e.settings, PixelFeatureConfig)
+        (e.name, e.settings) for e in missing if isinstance(e.settings, ImageFeatureConfig)
     )
 
 

@@ -44,7 +44,9 @@ def run(workspace: Workspace) -> ReportResult:
     require_evaluation(workspace)
     is_made = workspace.location.exists(workspace.report)
     if not is_made:
-        evaluation = Evaluation.from_json(workspace.read_json(workspace.evaluation))
+        evaluation = Evaluation.from_json(
+            workspace.read_json(workspace.evaluation), list(workspace.networks)
+        )
         page = render(presentation(workspace, evaluation, _counts(workspace)))
         workspace.location.create(workspace.report, page.encode())
     return ReportResult(

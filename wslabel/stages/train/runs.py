@@ -93,7 +93,7 @@ def training_targets(workspace: Workspace, network: Network) -> Targets:
         kind=kind,
         labels=column(network.labels) if network.labels else _labels(workspace, kind),
         parts=network.parts,
-        threshold=settings.confidence_threshold,
+        confidence_threshold=settings.confidence_threshold,
         unlabeled=consistency is not None and consistency.unlabeled,
         smoothing=(settings.label_smoothing, settings.smoothing_form),
         by_confidence=settings.weight_by_confidence,

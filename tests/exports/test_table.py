@@ -1,0 +1,60 @@
+"""Labels come out as a table that any tool reads, one row per image, whatever the groups."""
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+
+from wslabel.exports.exporter import LabeledImages
+from wslabel.exports.registry import EXPORTS
+
+CLASSES = ["jungle", "sea, coast"]
+
+
+def group(*rows: tuple[str, int, float]) -> LabeledImages:
+    """Images by id, label and probability of that label; -1 for none."""
+    probs = [
+        [np.nan, np.nan] if label < 0 else [p if k == label else 1 - p for k in range(2)]
+        for _, label, p in rows
+    ]
+    return LabeledImages(
+        image_ids=np.array([row[0] for row in rows], object),
+        uris=np.array([f"s3://b/{row[0]}" for row in rows], object),
+        splits=np.array(["train"] * len(rows), object),
+        labels=np.array([row[1] for row in rows], np.int16),
+        probs_NK=np.array(probs, np.float32).reshape(-1, 2),
+    )
+
+
+GROUPS = (
+    group(("a", 0, 0.75), ('b"x', 1, 1.0)),
+    group(("c", -1, 0.0)),
+    group(("d", 1, 0.5)),
+)
+
+
+def exported(kind: str) -> pa.Table:
+    sink = io.BytesIO()
+    assert EXPORTS[kind](kind=kind).write(iter(GROUPS), CLASSES, sink) == 4
+    data = io.BytesIO(sink.getvalue())
+    return pacsv.read_csv(data) if kind == "csv" else pq.read_table(data)
+
+
+@pytest.mark.parametrize("kind", list(EXPORTS))
+def test_every_image_is_one_row_with_its_label_by_name(kind: str) -> None:
+    table = exported(kind)
+    head = ["image_id", "uri", "split", "label", "confidence"]
+    assert table.column_names == [*head, "p_jungle", "p_sea, coast"]
+    assert table.column("image_id").to_pylist() == ["a", 'b"x', "c", "d"]
+    labels = [label or None for label in table.column("label").to_pylist()]
+    assert labels == ["jungle", "sea, coast", None, "sea, coast"]
+    assert table.column("confidence").to_pylist() == [0.75, 1.0, None, 0.5]
+    assert table.column("p_jungle").to_pylist() == [0.75, 0.0, None, 0.5]
+
+
+@pytest.mark.parametrize("kind", list(EXPORTS))
+def test_a_file_has_the_ending_of_its_kind(kind: str) -> None:
+    assert EXPORTS[kind](kind=kind).extension == f".{kind}"

@@ -1,0 +1,1 @@
+"""Read probabilities, say which images to ask people about first."""

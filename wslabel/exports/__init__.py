@@ -1,0 +1,1 @@
+"""Read labels or predictions, write them as other tools take them."""

@@ -1,0 +1,79 @@
+"""Labels as one table: CSV or Parquet, with a column for each class."""
+
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from wslabel.exports.exporter import ExportConfig, LabeledImages
+
+
+def as_table(images: LabeledImages, classes: Sequence[str]) -> pa.Table:
+    """Lay images out: id, uri, split, label by name, confidence, and each class's probability."""
+    names = np.array([*classes, None], object)  # a label of -1 takes the last
+    known_N = ~np.isnan(images.probs_NK[:, 0])
+    columns = {
+        "image_id": pa.array(images.image_ids, pa.string()),
+        "uri": pa.array(images.uris, pa.string()),
+        "split": pa.array(images.splits, pa.string()),
+        "label": pa.array(names[images.labels], pa.string()),
+        "confidence": pa.array(images.probs_NK.max(axis=1), pa.float32(), mask=~known_N),
+    }
+    for name, probs_N in zip(classes, images.probs_NK.T, strict=True):
+        columns[f"p_{name}"] = pa.array(probs_N, pa.float32(), mask=~known_N)
+    return pa.table(columns)
+
+
+class CsvConfig(ExportConfig):
+    """One CSV file; an image without a label has empty cells.
+
+    Attributes:
+        kind: csv.
+    """
+
+    kind: Literal["csv"]
+
+    @property
+    def extension(self) -> str:
+        """Ending of the file."""
+        return ".csv"
+
+    def write(self, groups: Iterator[LabeledImages], classes: Sequence[str], sink: BinaryIO) -> int:
+        """Write all images as rows."""
+        count = 0
+        for images in groups:
+            options = pacsv.WriteOptions(include_header=count == 0)
+            pacsv.write_csv(as_table(images, classes), sink, options)
+            count += len(images.labels)
+        return count
+
+
+class ParquetConfig(ExportConfig):
+    """One Parquet file; an image without a label has nulls.
+
+    Attributes:
+        kind: parquet.
+    """
+
+    kind: Literal["parquet"]
+
+    @property
+    def extension(self) -> str:
+        """Ending of the file."""
+        return ".parquet"
+
+    def write(self, groups: Iterator[LabeledImages], classes: Sequence[str], sink: BinaryIO) -> int:
+        """Write all images as rows, one row group per group."""
+        count = 0
+        writer: pq.ParquetWriter | None = None
+        for images in groups:
+            table = as_table(images, classes)
+            writer = writer or pq.ParquetWriter(sink, table.schema)
+            writer.write_table(table)
+            count += table.num_rows
+        if writer is not None:
+            writer.close()
+        return count
