@@ -14,7 +14,7 @@ def to_column(
     Args:
         values: one entry (a scalar or a vector) per row of `rows`.
         rows: row numbers, ascending.
-        num_rows: of the column.
+        num_rows: Rows of the column.
         field: its name and type.
     """
     if pa.types.is_fixed_size_list(field.type):

@@ -9,7 +9,7 @@ CALIBRATION_BINS = 15
 """Bins of confidence, wherever calibration is measured or drawn."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClassScore:
     """Precision, recall and F1 of one class, and how many images are truly of it."""
 
@@ -55,7 +55,10 @@ def scores(confusion_KK: np.ndarray) -> Scores:
     return Scores(
         float(hits_K.sum() / max(1, num_images)),
         num_images,
-        tuple(ClassScore(float(p), float(r), float(f), int(n)) for p, r, f, n in classes),
+        tuple(
+            ClassScore(precision=float(p), recall=float(r), f1=float(f), support=int(n))
+            for p, r, f, n in classes
+        ),
     )
 
 

@@ -60,7 +60,12 @@ class Trouble:
         if item.key in self.is_left_in_finish:
             raise TransientStorageError(f"slow down, {item.key}")
         value = prepared | {"payload": item.payload, "finished_by": os.getpid()}
-        return ItemResult(item.key, len(item.payload), {"missing": item.key % 2}, value=value)
+        return ItemResult(
+            item=item.key,
+            num_images=len(item.payload),
+            errors={"missing": item.key % 2},
+            value=value,
+        )
 
 
 def arrays(key: int) -> tuple[np.ndarray, ...]:
@@ -95,4 +100,6 @@ class SendArrays:
 
     def finish(self, item: SimpleNamespace, prepared: dict[str, Any]) -> ItemResult:
         pairs = zip(arrays(item.key), prepared["arrays"], strict=True)
-        return ItemResult(item.key, value=(prepared["name"], [is_same(a, b) for a, b in pairs]))
+        return ItemResult(
+            item=item.key, value=(prepared["name"], [is_same(a, b) for a, b in pairs])
+        )

@@ -13,8 +13,8 @@ from wslabel.engine.step import ItemResult
 from wslabel.engine.tasks import ship
 from wslabel.errors import TooManyErrors, WslabelError
 
-FUSED = Plan(2)
-SPLIT = Plan(1, 0.5, 0.0, preparers=1)
+FUSED = Plan(actors=2)
+SPLIT = Plan(actors=1, cpus_per_actor=0.5, gpus_per_actor=0.0, preparers=1)
 
 ship(steps)
 pytestmark = pytest.mark.usefixtures("cluster")
@@ -109,7 +109,7 @@ def test_arrays_survive_the_trip_between_processes() -> None:
 def test_a_step_of_one_method_gives_one_result_per_item() -> None:
     trouble = steps.Trouble(is_left=frozenset({1}))
     by_key = {result.item: result for result in run(trouble, items(4), FUSED)}
-    assert by_key.pop(1) == ItemResult(1, left="slow down, 1")
+    assert by_key.pop(1) == ItemResult(item=1, left="slow down, 1")
     assert {key: result.num_images for key, result in by_key.items()} == {0: 1, 2: 3, 3: 1}
     assert all(result.value["payload"] == items(4)[key].payload for key, result in by_key.items())
 
@@ -117,4 +117,4 @@ def test_a_step_of_one_method_gives_one_result_per_item() -> None:
 def test_a_step_of_one_method_that_always_kills_stops_the_job() -> None:
     step = steps.Trouble(kills_always=frozenset({1}))
     with pytest.raises(WslabelError, match=f"item 1 killed its process {GIVE_UP_AFTER} times"):
-        list(run(step, items(2), Plan(1)))
+        list(run(step, items(2), Plan(actors=1)))

@@ -61,7 +61,7 @@ def test_work_that_is_left_is_told_at_the_end_after_all_results() -> None:
 def test_light_work_in_the_driver_goes_on_after_slow_storage_and_stops_at_an_error() -> None:
     step = steps.Trouble(is_left=frozenset({1}))
     by_key = {result.item: result for result in run_here(step, items(4))}
-    assert by_key[1] == ItemResult(1, left="slow down, 1")
+    assert by_key[1] == ItemResult(item=1, left="slow down, 1")
     assert [by_key[key].num_images for key in (0, 2, 3)] == [1, 3, 1]
     with pytest.raises(TooManyErrors, match="shard 0: enough"):
         list(run_here(steps.Trouble(fails=frozenset({0})), items(1)))
@@ -72,7 +72,7 @@ def test_an_item_is_done_before_the_next_one_is_begun() -> None:
 
     def step(item: SimpleNamespace) -> ItemResult:
         begun.append(item.key)
-        return ItemResult(item.key)
+        return ItemResult(item=item.key)
 
     results = run_here(step, items(3))
     next(results)

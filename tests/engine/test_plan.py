@@ -86,17 +86,17 @@ def test_plain_settings_run_on_any_machine(
     if uses_gpu and gpus:
         assert made.actors == min(gpus, max(1, items))
     else:
-        assert made == Plan(min(cpus, max(1, items)))
+        assert made == Plan(actors=min(cpus, max(1, items)))
 
 
 @pytest.mark.parametrize("cpus", [1.0, 2.0])
 def test_small_machines_use_all_they_have(cpus: float) -> None:
-    assert plan(Resources(cpus), Engine(), num_items=9, uses_gpu=True) == Plan(int(cpus))
+    assert plan(Resources(cpus), Engine(), num_items=9, uses_gpu=True) == Plan(actors=int(cpus))
 
 
 def test_one_cpu_and_a_gpu_leave_the_cpu_to_the_preparer() -> None:
     made = plan(Resources(1.0, 1.0), Engine(), num_items=9, uses_gpu=True)
-    assert made == Plan(1, 0.0, 1.0, preparers=1)
+    assert made == Plan(actors=1, cpus_per_actor=0.0, gpus_per_actor=1.0, preparers=1)
 
 
 def test_few_items_start_few_actors() -> None:

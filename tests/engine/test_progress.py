@@ -5,7 +5,10 @@ import pytest
 from wslabel.engine.progress import is_quiet, tell, track
 from wslabel.engine.step import ItemResult
 
-RESULTS = [ItemResult(0, 3, {"missing": 2}), ItemResult(1, 5, {"missing": 1, "crashed": 1})]
+RESULTS = [
+    ItemResult(item=0, num_images=3, errors={"missing": 2}),
+    ItemResult(item=1, num_images=5, errors={"missing": 1, "crashed": 1}),
+]
 
 
 @pytest.fixture

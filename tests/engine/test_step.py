@@ -24,12 +24,12 @@ def test_what_goes_well_is_passed_on() -> None:
 
 
 def test_slow_storage_leaves_the_item() -> None:
-    assert raising(TransientStorageError("slow down")) == ItemResult(7, left="slow down")
+    assert raising(TransientStorageError("slow down")) == ItemResult(item=7, left="slow down")
 
 
 def test_an_error_of_ours_is_a_failure_of_the_item() -> None:
     error = TooManyErrors("enough")
-    assert raising(error) == ItemResult(7, failure=error)
+    assert raising(error) == ItemResult(item=7, failure=error)
 
 
 def test_a_bug_goes_through() -> None:

@@ -11,7 +11,7 @@ from wslabel.engine.step import ItemResult
 from wslabel.engine.tasks import once, run, ship
 from wslabel.errors import TooManyErrors
 
-PLAN = Plan(2)
+PLAN = Plan(actors=2)
 
 ship(steps)
 pytestmark = pytest.mark.usefixtures("cluster")
@@ -29,7 +29,7 @@ def test_every_item_gives_exactly_one_result_in_another_process() -> None:
 def test_slow_storage_leaves_its_item_and_no_others() -> None:
     step = steps.Trouble(is_left=frozenset({1}))
     by_key = {result.item: result for result in run(step, items(4), PLAN)}
-    assert by_key[1] == ItemResult(1, left="slow down, 1")
+    assert by_key[1] == ItemResult(item=1, left="slow down, 1")
     assert [by_key[key].num_images for key in (0, 2, 3)] == [1, 3, 1]
 
 

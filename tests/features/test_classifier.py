@@ -60,7 +60,7 @@ def test_preprocessing_of_a_torchvision_network_is_its_own(tmp_path: Path) -> No
         rows[..., None] * 0.4 + cols[..., None] * 0.2 + rng.normal(0, 30, (300, 411, 3))
     ).clip(0, 255)
     pixels = pixels.astype(np.uint8)
-    resized = resize.prepare(Decoded(pixels, is_gray=False), info.preprocess)
+    resized = resize.prepare(Decoded(pixels_HW3=pixels, is_gray=False), info.preprocess)
     ours = Network(torch.nn.Identity(), info.preprocess, "float32")(resized[None])[0].cpu()
     theirs = weights.transforms()(Image.fromarray(pixels))
     one_level = torch.tensor([1 / 255 / s for s in info.preprocess.std]).view(3, 1, 1)

@@ -34,7 +34,9 @@ def photos() -> list[np.ndarray]:
 
 
 def prepared(photos: list[np.ndarray], preprocess: Any) -> np.ndarray:
-    return np.stack([resize.prepare(Decoded(p, is_gray=False), preprocess) for p in photos])
+    return np.stack(
+        [resize.prepare(Decoded(pixels_HW3=p, is_gray=False), preprocess) for p in photos]
+    )
 
 
 def test_the_card_tells_size_and_dimension(networks: Any) -> None:

@@ -20,7 +20,7 @@ def images(draw: st.DrawFn) -> np.ndarray:
 
 
 def measured(pixels_HW3: np.ndarray) -> dict[str, float | int | None]:
-    values = SETTINGS.compute(Decoded(pixels_HW3, is_gray=False))
+    values = SETTINGS.compute(Decoded(pixels_HW3=pixels_HW3, is_gray=False))
     return dict(zip(COLUMNS.names, values, strict=True))
 
 
@@ -75,7 +75,7 @@ def test_a_tie_goes_to_blue_then_green(pixel: tuple[int, int, int], winner: str)
 
 
 def test_an_image_stored_without_colors_gives_nulls() -> None:
-    gray = Decoded(np.full((4, 4, 3), 90, np.uint8), is_gray=True)
+    gray = Decoded(pixels_HW3=np.full((4, 4, 3), 90, np.uint8), is_gray=True)
     assert SETTINGS.compute(gray) == (None,) * len(COLUMNS)
 
 

@@ -32,7 +32,7 @@ def test_resizing_up_and_down_is_pillows_within_a_level_or_two(
 ) -> None:
     # Bicubic overshoots, by up to a third of the contrast: here nothing is cut off at 0 or 255.
     pixels = noise(*source, seed) // 2 + 64
-    resized = resize.exact(Decoded(pixels, is_gray=False), target, interpolation)
+    resized = resize.exact(Decoded(pixels_HW3=pixels, is_gray=False), target, interpolation)
     pillow = Image.fromarray(pixels).resize(target[::-1], FILTERS[interpolation])
     allowed = 1 if interpolation == "bilinear" else 2
     assert levels_apart(resized, np.asarray(pillow)) <= allowed
@@ -41,7 +41,7 @@ def test_resizing_up_and_down_is_pillows_within_a_level_or_two(
 @pytest.mark.parametrize("target", [(224, 300), (500, 600), (32, 32)])
 def test_full_contrast_is_pillows_but_for_single_pixels(target: tuple[int, int]) -> None:
     pixels = noise(300, 411)
-    resized = resize.exact(Decoded(pixels, is_gray=False), target, "bicubic")
+    resized = resize.exact(Decoded(pixels_HW3=pixels, is_gray=False), target, "bicubic")
     pillow = Image.fromarray(pixels).resize(target[::-1], Image.Resampling.BICUBIC)
     apart = np.abs(resized.astype(int) - np.asarray(pillow).astype(int))
     assert (apart <= 1).mean() > 0.999
@@ -61,7 +61,9 @@ def test_cropping_is_torchvisions_padding_included(height: int, width: int, size
 def test_the_shorter_side_gets_its_size_and_the_longer_one_its_share(
     height: int, width: int, size: int
 ) -> None:
-    resized = resize.shortest(Decoded(noise(height, width), is_gray=False), size, "bilinear")
+    resized = resize.shortest(
+        Decoded(pixels_HW3=noise(height, width), is_gray=False), size, "bilinear"
+    )
     short, long = sorted((height, width))
     assert sorted(resized.shape[:2]) == [size, int(size * long / short)]
     assert (resized.shape[0] >= resized.shape[1]) == (height >= width) or size == resized.shape[0]
@@ -69,21 +71,21 @@ def test_the_shorter_side_gets_its_size_and_the_longer_one_its_share(
 
 def test_an_image_of_the_right_size_is_left_alone() -> None:
     pixels = noise(20, 30)
-    resized = resize.exact(Decoded(pixels, is_gray=False), (20, 30), "bicubic")
+    resized = resize.exact(Decoded(pixels_HW3=pixels, is_gray=False), (20, 30), "bicubic")
     assert np.array_equal(resized, pixels)
 
 
 def test_squashing_forgets_the_aspect() -> None:
     squash = Preprocess(resize=16, mode="squash", crop=16, interpolation="bicubic")
     pixels = noise(50, 20) // 2 + 64
-    resized = resize.prepare(Decoded(pixels, is_gray=False), squash)
+    resized = resize.prepare(Decoded(pixels_HW3=pixels, is_gray=False), squash)
     pillow = Image.fromarray(pixels).resize((16, 16), Image.Resampling.BICUBIC)
     assert levels_apart(resized, np.asarray(pillow)) <= 1
 
 
 def test_preparing_never_changes_the_image_itself() -> None:
     pixels = noise(40, 40)
-    decoded = Decoded(pixels.copy(), is_gray=False)
+    decoded = Decoded(pixels_HW3=pixels.copy(), is_gray=False)
     for size in (16, 40, 64):
         prepared = resize.prepare(decoded, Preprocess(resize=size, crop=48))
         assert prepared.shape == (48, 48, 3)
@@ -91,7 +93,7 @@ def test_preparing_never_changes_the_image_itself() -> None:
 
 
 def test_features_of_one_size_share_the_work() -> None:
-    decoded = Decoded(noise(40, 50), is_gray=False)
+    decoded = Decoded(pixels_HW3=noise(40, 50), is_gray=False)
     first = resize.shortest(decoded, 20, "bilinear")
     assert resize.exact(decoded, (20, 25), "bilinear") is first
     assert resize.exact(decoded, (20, 25), "bicubic") is not first
@@ -100,4 +102,8 @@ def test_features_of_one_size_share_the_work() -> None:
 def test_a_read_only_image_is_resized_without_a_warning() -> None:
     pixels = noise(12, 12)
     pixels.flags.writeable = False
-    assert resize.exact(Decoded(pixels, is_gray=False), (6, 6), "bilinear").shape == (6, 6, 3)
+    assert resize.exact(Decoded(pixels_HW3=pixels, is_gray=False), (6, 6), "bilinear").shape == (
+        6,
+        6,
+        3,
+    )

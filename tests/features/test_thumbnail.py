@@ -20,7 +20,7 @@ def gradient(height: int, width: int) -> np.ndarray:
 
 def made(pixels: np.ndarray, size: int, quality: int = 90) -> bytes:
     settings = ThumbnailConfig(kind="thumbnail", size=size, quality=quality)
-    (jpeg,) = settings.compute(Decoded(pixels, is_gray=False))
+    (jpeg,) = settings.compute(Decoded(pixels_HW3=pixels, is_gray=False))
     return jpeg
 
 

@@ -19,7 +19,7 @@ Batch = dict[str, np.ndarray]
 
 
 def python(name: str, function: Callable[..., Any], *, by_row: bool = False) -> PythonLF:
-    return PythonLF(name, function, {"year": "year"}, by_row)
+    return PythonLF(name=name, function=function, columns={"year": "year"}, by_row=by_row)
 
 
 def applier(*functions: Any) -> LFApplier:
@@ -46,10 +46,18 @@ def batch(size: int, seed: int = 0) -> Batch:
 def everyone() -> LFApplier:
     vectors = np.eye(4, dtype=np.float32)
     return applier(
-        PromptsLF("near", "clip", vectors[:2], np.array([0, 1]), 0.1),
+        PromptsLF(
+            name="near",
+            feature="clip",
+            vectors_PD=vectors[:2],
+            classes_P=np.array([0, 1]),
+            margin=0.1,
+        ),
         python("old", lambda c: np.where(c["year"] < 1995, 2, -1)),
-        ColorLF("color", "c", "mean", (1, 0, -1)),
-        CategoryLF("names", "net", np.array([0, -1, 2], np.int8), 0.2),
+        ColorLF(name="color", feature="c", statistic="mean", classes=(1, 0, -1)),
+        CategoryLF(
+            name="names", feature="net", votes_C=np.array([0, -1, 2], np.int8), min_probability=0.2
+        ),
         ThresholdLF(
             name="far",
             feature="clip",
@@ -131,7 +139,9 @@ def test_a_function_that_fails_on_batches_only_is_blamed_on_the_first_image() ->
 
 
 def test_a_built_in_function_that_fails_is_named_too() -> None:
-    short = CategoryLF("names", "net", np.array([0], np.int8), 0.0)
+    short = CategoryLF(
+        name="names", feature="net", votes_C=np.array([0], np.int8), min_probability=0.0
+    )
     with pytest.raises(LabelingFunctionError, match="names raised on image"):
         applier(short)(batch(30))
 

@@ -19,7 +19,7 @@ def vote(
         "net.category_ids": np.array(ids, np.int16),
         "net.category_probabilities": np.array(probabilities, np.float32),
     }
-    votes = CategoryLF("lf", "net", TABLE, at_least)(batch)
+    votes = CategoryLF(name="lf", feature="net", votes_C=TABLE, min_probability=at_least)(batch)
     assert votes.dtype == np.int8
     return votes.tolist()
 
@@ -44,7 +44,7 @@ def test_an_image_without_categories_abstains(at_least: float) -> None:
 
 
 def test_it_reads_ids_and_probabilities_of_its_feature() -> None:
-    reads = CategoryLF("lf", "net", TABLE, 0.0).reads
+    reads = CategoryLF(name="lf", feature="net", votes_C=TABLE, min_probability=0.0).reads
     assert reads == ("net.category_ids", "net.category_probabilities")
 
 

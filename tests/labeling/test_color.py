@@ -23,7 +23,7 @@ def vote(statistic: str, *bgr: Pixel, classes: tuple[int, int, int] = ALL) -> li
         f"c.{prefix}_{name}": np.array([values[i] for values in bgr], dtype)
         for i, name in enumerate(("blue", "green", "red"))
     }
-    votes = ColorLF("lf", "c", statistic, classes)(columns)
+    votes = ColorLF(name="lf", feature="c", statistic=statistic, classes=classes)(columns)
     assert votes.dtype == np.int8
     return votes.tolist()
 
@@ -54,7 +54,7 @@ def test_an_image_without_colors_abstains() -> None:
 
 
 def test_it_reads_only_its_statistic() -> None:
-    assert ColorLF("lf", "c", "pixel", ALL).reads == (
+    assert ColorLF(name="lf", feature="c", statistic="pixel", classes=ALL).reads == (
         "c.pixels_blue",
         "c.pixels_green",
         "c.pixels_red",

@@ -14,7 +14,7 @@ from wslabel.schema import ABSTAIN
 
 
 def matches(pattern: str, *texts: str | None) -> list[bool]:
-    function = PatternLF("lf", "title", pattern, 1)
+    function = PatternLF(name="lf", column="title", pattern=pattern, vote=1)
     votes = function({"title": np.array(texts, object)})
     assert votes.dtype == np.int8
     assert set(votes.tolist()) <= {1, ABSTAIN}

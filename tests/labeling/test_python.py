@@ -49,19 +49,24 @@ def test_a_batch_function_sees_its_columns_and_the_image_ids_only() -> None:
         seen.append(sorted(columns))
         return np.zeros(len(columns["image_id"]), int)
 
-    PythonLF("lf", look, {"title": "title"}, by_row=False)(batch(["a", "b"]))
+    PythonLF(name="lf", function=look, columns={"title": "title"}, by_row=False)(batch(["a", "b"]))
     assert seen == [["image_id", "title"]]
 
 
 def test_columns_go_by_the_names_that_the_function_knows() -> None:
-    function = PythonLF("lf", lambda c: c["color_mean"], {"color_mean": "color.mean"}, by_row=False)
+    function = PythonLF(
+        name="lf",
+        function=lambda c: c["color_mean"],
+        columns={"color_mean": "color.mean"},
+        by_row=False,
+    )
     assert function.reads == ("color.mean",)
     votes = function({"image_id": np.array(["a"], object), "color.mean": np.array([4])})
     assert votes.tolist() == [4]
 
 
 def test_a_batch_function_votes() -> None:
-    function = PythonLF("lf", by_title, {"title": "title"}, by_row=False)
+    function = PythonLF(name="lf", function=by_title, columns={"title": "title"}, by_row=False)
     assert function(batch(["a beach", "a tree"])).tolist() == [1, -1]
 
 
@@ -70,19 +75,26 @@ def test_a_batch_function_votes() -> None:
 def test_snorkels_functions_vote_as_snorkel_applies_them(texts: list[str]) -> None:
     functions: list[LabelingFunction] = [mentions_beach, is_short]
     theirs = PandasLFApplier(functions).apply(pd.DataFrame({"title": texts}), progress_bar=False)
-    functions = [PythonLF(f.name, f, {"title": "title"}, by_row=True) for f in functions]
+    functions = [
+        PythonLF(name=f.name, function=f, columns={"title": "title"}, by_row=True)
+        for f in functions
+    ]
     assert np.array_equal(LFApplier(functions, 2)(batch(texts)), theirs)
 
 
 def test_no_images_give_no_votes() -> None:
     for function, by_row in ((mentions_beach, True), (by_title, False)):
-        votes = PythonLF("lf", function, {"title": "title"}, by_row=by_row)(batch([]))
+        votes = PythonLF(name="lf", function=function, columns={"title": "title"}, by_row=by_row)(
+            batch([])
+        )
         assert votes.shape == (0,)
 
 
 @pytest.mark.parametrize("odd", [0.7, 1.0, None, "1", np.float32(1)])
 def test_a_row_function_that_gives_no_integer_is_refused(odd: object) -> None:
-    function = PythonLF("lf", lambda row: odd, {"title": "title"}, by_row=True)
+    function = PythonLF(
+        name="lf", function=lambda row: odd, columns={"title": "title"}, by_row=True
+    )
     with pytest.raises(TypeError):
         function(batch(["a"]))
 

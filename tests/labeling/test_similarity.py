@@ -21,7 +21,13 @@ def units(rows: Any) -> np.ndarray:
 
 
 def prompts(vectors: Any, classes: list[int], margin: float = 0.0, name: str = "lf") -> PromptsLF:
-    return PromptsLF(name, "clip", units(vectors), np.array(classes), margin)
+    return PromptsLF(
+        name=name,
+        feature="clip",
+        vectors_PD=units(vectors),
+        classes_P=np.array(classes),
+        margin=margin,
+    )
 
 
 def threshold(

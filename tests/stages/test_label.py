@@ -36,7 +36,9 @@ def labels_of(workspace: Workspace) -> pa.Table:
 def test_votes_of_one_split_are_counted(learnable: Learnable, split: str) -> None:
     made = workspace(learnable)
     (item,) = made.votes.items
-    result = SummarizeStep(made.location, made.votes.table.folder, 2, split)(item)
+    result = SummarizeStep(
+        location=made.location, votes=made.votes.table.folder, num_classes=2, split=split
+    )(item)
     votes_NM, splits = votes_and_splits(made)
     expected = summarize(votes_NM[splits == split], 2)
     assert result.num_images == 60

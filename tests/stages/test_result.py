@@ -27,5 +27,5 @@ def test_predictions_of_other_images_say_where_they_are() -> None:
 
 
 def test_images_of_items_add_up() -> None:
-    assert total_images([ItemResult(0, 3), ItemResult(1, 4)]) == 7
+    assert total_images([ItemResult(item=0, num_images=3), ItemResult(item=1, num_images=4)]) == 7
     assert total_images([]) == 0

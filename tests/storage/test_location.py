@@ -106,17 +106,11 @@ class TestOnDiskAndS3:
     def test_a_missing_folder_is_empty(self, place: Location) -> None:
         assert place.files("none") == []
         assert place.files("none", recursive=True) == []
-        assert place.folders("none") == []
 
     def test_a_folder_whose_name_begins_like_another_is_another(self, place: Location) -> None:
         place.create("t/a", b"x")
         place.create("t2/b", b"x")
         assert [entry.path for entry in place.files("t", recursive=True)] == ["a"]
-
-    def test_folders_are_listed_by_name(self, place: Location) -> None:
-        for name in ("v/b/1", "v/a/1", "v/a/deep/1", "v/file"):
-            place.create(name, b"x")
-        assert place.folders("v") == ["a", "b"]
 
     def test_only_a_file_exists(self, place: Location) -> None:
         place.create("t/a", b"x")

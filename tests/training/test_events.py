@@ -6,7 +6,7 @@ from wslabel.training.events import EpochEvent, EventQueue
 
 def test_events_are_taken_once_in_their_order() -> None:
     queue = EventQueue()
-    events = [EpochEvent("soft", 3, {"epoch": float(epoch)}) for epoch in (1, 2)]
+    events = [EpochEvent(name="soft", epochs=3, record={"epoch": float(epoch)}) for epoch in (1, 2)]
     for event in events:
         queue.post(event)
     assert queue.take() == events

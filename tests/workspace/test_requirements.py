@@ -36,7 +36,9 @@ def test_without_features_nothing_else_goes(scenes: Path, tmp_path: Path) -> Non
 
 
 def test_what_is_there_goes_on_and_what_is_missing_is_named(learnable: Learnable) -> None:
-    workspace = Workspace(learnable.load(name="required", training=LINEAR | {"labels": "soft"}))
+    workspace = Workspace(
+        learnable.load(name="required", training=LINEAR | {"labels": "soft", "seed": 31})
+    )
     require_votes(workspace)
     require_labels(workspace)
     with pytest.raises(WorkLeft, match=r"^1 of 1 groups of predictions of soft are missing; run"):

@@ -11,7 +11,9 @@ from wslabel.workspace.workspace import Workspace
 
 def test_before_a_run_there_are_no_images(scenes: Path, tmp_path: Path) -> None:
     project = small_project(tmp_path, scenes)
-    assert status(project) == [TableStatus("images", "images", 0, 0, 0)]
+    assert status(project) == [
+        TableStatus(table="images", folder="images", done=0, missing=0, rows=0)
+    ]
     assert not (tmp_path / "ws").exists()
 
 
@@ -21,7 +23,7 @@ def test_after_ingest_features_are_missing_and_later_tables_are_not_yet_asked_fo
     project = small_project(tmp_path, scenes)
     ingest.run(Workspace(project))
     images, color = status(project)
-    assert images == TableStatus("images", "images", 8, 0, 60)
+    assert images == TableStatus(table="images", folder="images", done=8, missing=0, rows=60)
     assert (color.table, color.done, color.missing, color.rows) == ("features/color", 0, 8, 0)
     assert color.folder == Workspace(project).extractors["color"].folder
 
@@ -34,7 +36,7 @@ def test_a_network_that_was_never_looked_at_has_no_table_yet(
     project = small_project(tmp_path, scenes, features=features, labeling_functions=[])
     ingest.run(Workspace(project))
     net = status(project)[1]
-    assert net == TableStatus("features/net", NO_NAME, 0, 8, 0)
+    assert net == TableStatus(table="features/net", folder=NO_NAME, done=0, missing=8, rows=0)
     assert not (tmp_path / "ws" / "constants").exists()
 
 

@@ -18,13 +18,13 @@ def validated(model: type[Model], values: Mapping[str, Any], file: Path, folder:
     """Turn what a file says into its settings.
 
     Args:
-        model: the settings class.
-        values: what the file says.
-        file: that says so, for the message.
-        folder: that relative paths are relative to.
+        model: Settings class.
+        values: What the file says.
+        file: File that says so, for the message.
+        folder: Folder that relative paths are relative to.
 
     Raises:
-        ConfigError: one sentence per problem.
+        ConfigError: One sentence per problem.
     """
     try:
         return model.model_validate(values, context={"folder": folder})

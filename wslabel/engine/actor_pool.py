@@ -51,7 +51,7 @@ def run_split(
     if not plan.preparers:
         yield from _results(_mapped(rows, _BothHalves, step, plan))
         return
-    prepared = _mapped(rows, _CpuHalf, step, Plan(plan.preparers))
+    prepared = _mapped(rows, _CpuHalf, step, Plan(actors=plan.preparers))
     yield from _results(_mapped(prepared, _ModelHalf, step, plan))
 
 

@@ -14,7 +14,7 @@ class Resources:
     gpus: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """Pools of actors; all of them together fit the cluster, so none waits for another.
 
@@ -38,10 +38,10 @@ def plan(resources: Resources, engine: Engine, *, num_items: int, uses_gpu: bool
     """Plan the pools for a job.
 
     Args:
-        resources: of the whole cluster.
-        engine: what the project file fixes.
-        num_items: shards or groups to do; no pool is larger.
-        uses_gpu: whether the job would run on a GPU where there is one.
+        resources: What the whole cluster has.
+        engine: What the project file fixes.
+        num_items: Shards or groups to do; no pool is larger.
+        uses_gpu: Whether the job would run on a GPU where there is one.
 
     Raises:
         ClusterTooSmall: the cluster can never run it; says what is missing.
@@ -62,7 +62,7 @@ def plan(resources: Resources, engine: Engine, *, num_items: int, uses_gpu: bool
             f"engine: {actors} actors of {cpus or 1:g} CPUs need {actors * (cpus or 1):g} CPUs, "
             f"the cluster has {resources.cpus:g}; {advice}"
         )
-    return Plan(min(actors, max(1, num_items)), cpus)
+    return Plan(actors=min(actors, max(1, num_items)), cpus_per_actor=cpus)
 
 
 def _with_gpus(resources: Resources, engine: Engine, gpus: float, num_items: int) -> Plan:
@@ -83,4 +83,9 @@ def _with_gpus(resources: Resources, engine: Engine, gpus: float, num_items: int
             f"engine: {actors} GPU actors of {cpus:g} CPUs leave none of the cluster's "
             f"{resources.cpus:g} CPUs for decoding; lower engine.cpus_per_actor"
         )
-    return Plan(actors, cpus, gpus, min(preparers, max(1, num_items)))
+    return Plan(
+        actors=actors,
+        cpus_per_actor=cpus,
+        gpus_per_actor=gpus,
+        preparers=min(preparers, max(1, num_items)),
+    )

@@ -9,7 +9,7 @@ from wslabel.errors import TransientStorageError, WslabelError
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ItemResult:
     """What became of one item.
 
@@ -68,6 +68,6 @@ def guarded(item: Item, action: Callable[[], T]) -> T | ItemResult:
     try:
         return action()
     except TransientStorageError as error:
-        return ItemResult(item.key, left=str(error))
+        return ItemResult(item=item.key, left=str(error))
     except WslabelError as error:
-        return ItemResult(item.key, failure=error)
+        return ItemResult(item=item.key, failure=error)

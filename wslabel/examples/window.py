@@ -33,7 +33,7 @@ class Piece:
     rows: slice
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WindowTargets:
     """What is learned of the rows of a window, which are the rows of its pieces put together.
 
@@ -58,10 +58,10 @@ def join(parts: Sequence[ShardTargets]) -> WindowTargets:
     """Put the targets of the pieces of a window together."""
     starts = np.cumsum([0, *(len(part.weights_N) for part in parts)])
     return WindowTargets(
-        starts,
-        np.concatenate([part.targets_NK for part in parts]),
-        np.concatenate([part.weights_N for part in parts]),
-        [
+        starts=starts,
+        targets_NK=np.concatenate([part.targets_NK for part in parts]),
+        weights_N=np.concatenate([part.weights_N for part in parts]),
+        chosen=[
             first + np.flatnonzero(part.is_chosen_N)
             for part, (first, _) in zip(parts, pairwise(starts.tolist()), strict=True)
         ],

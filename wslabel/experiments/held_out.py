@@ -79,7 +79,7 @@ class HeldOutStep:
             )
             for key, columns in self.predictions.items()
         }
-        return ItemResult(item.key, len(truth_N), value=answers)
+        return ItemResult(item=item.key, num_images=len(truth_N), value=answers)
 
 
 def held_out_predictions(predictions: Sequence[Column], group: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Labels corrected by out-of-fold predictions: who is chosen, and what becomes of the label."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,7 @@ from wslabel.workspace.groups import GroupItem
 from wslabel.workspace.images import class_ids, read_images
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tally:
     """What a round did to the labels of the train split; adds up over groups.
 
@@ -39,12 +39,8 @@ class Tally:
     judged: int = 0
 
     def __add__(self, other: "Tally") -> "Tally":
-        return Tally(*(a + b for a, b in zip(self.counts, other.counts, strict=True)))
-
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """Give the counts in their order."""
-        return self.chosen, self.changed, self.gained, self.right, self.judged
+        mine, others = asdict(self), asdict(other)
+        return Tally(**{name: count + others[name] for name, count in mine.items()})
 
 
 def candidates(
@@ -134,7 +130,7 @@ class CandidatesStep:
         sure_N &= self.inputs.learned(item.shards)
         sure_NK = predicted_NK[sure_N]
         value = sure_NK.argmax(axis=1).astype(np.int16), sure_NK.max(axis=1).astype(np.float32)
-        return ItemResult(item.key, len(sure_N), value=value)
+        return ItemResult(item=item.key, num_images=len(sure_N), value=value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +160,7 @@ class CorrectStep:
         label_NK = np.where(taken_N[:, None], mixed_NK, given_NK).astype(np.float32)
         self._commit(item, label_NK, predicted_NK, taken_N)
         tally = self._tally(item, label_NK, before_NK, taken_N)
-        return ItemResult(item.key, len(taken_N), value=tally)
+        return ItemResult(item=item.key, num_images=len(taken_N), value=tally)
 
     def _tally(
         self, item: GroupItem, label_NK: np.ndarray, before_NK: np.ndarray, taken_N: np.ndarray
@@ -175,11 +171,11 @@ class CorrectStep:
         truth_N = class_ids(images.column(schema.TRUTH), self.classes)
         judged_N = learned_N & (truth_N >= 0) & (now_N >= 0)
         return Tally(
-            int(taken_N.sum()),
-            int((learned_N & (before_N >= 0) & (now_N != before_N)).sum()),
-            int((learned_N & (before_N < 0) & (now_N >= 0)).sum()),
-            int((judged_N & (now_N == truth_N)).sum()),
-            int(judged_N.sum()),
+            chosen=int(taken_N.sum()),
+            changed=int((learned_N & (before_N >= 0) & (now_N != before_N)).sum()),
+            gained=int((learned_N & (before_N < 0) & (now_N >= 0)).sum()),
+            right=int((judged_N & (now_N == truth_N)).sum()),
+            judged=int(judged_N.sum()),
         )
 
     def _commit(

@@ -182,7 +182,7 @@ def _search(settings: Sweep, file: Path, raw: Raw, identity: str) -> list[TrialR
     location = Location(project.workspace, project.s3)
     storage = SweepStorage(location.filesystem, location.base_of("sweeps"), identity)
     # Tune changes the working folder, so paths are made absolute.
-    trial = TrainTrial(file.resolve(), raw, settings.metric)
+    trial = TrainTrial(file=file.resolve(), raw=raw, metric=settings.metric)
     return search(settings, trial, storage, resources=resources, concurrent=concurrent)
 
 

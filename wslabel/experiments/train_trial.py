@@ -23,7 +23,7 @@ LOCAL_GROUPS = 10**9
 """Groups that a trial votes on and labels in its own process: on tasks it might wait for itself."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainTrial:
     """Trains once, from what the project file said on the driver.
 

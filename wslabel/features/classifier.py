@@ -125,7 +125,9 @@ class ClassifierConfig(NetworkFeatureConfig):
         if self.top_k:
             names = zoo.own_categories(self.model) if self.categories is None else self._names()
         preprocess = self.preprocess or zoo.own_preprocess(self.model)
-        network = Classifier(self.model, self.model_options, weights, self.top_k)
+        network = Classifier(
+            model=self.model, options=self.model_options, weights=weights, top_k=self.top_k
+        )
         info = network.describe(preprocess, names)
         return info if self.embedding else ModelInfo(info.preprocess, info.categories)
 
@@ -139,5 +141,7 @@ class ClassifierConfig(NetworkFeatureConfig):
         """Load the network on the device that this process may use."""
         from wslabel.features.classifier_model import Classifier  # noqa: PLC0415 - loads torch
 
-        network = Classifier(self.model, self.model_options, weights, self.top_k)
+        network = Classifier(
+            model=self.model, options=self.model_options, weights=weights, top_k=self.top_k
+        )
         return network.load(info, precision, embedding=self.embedding)

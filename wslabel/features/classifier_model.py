@@ -15,7 +15,7 @@ from wslabel.networks.weights import load_state
 from wslabel.networks.zoo import build
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Classifier:
     """A torchvision or timm network by name, with its weights.
 

@@ -31,7 +31,7 @@ class Undecodable(WslabelError):
         return ": ".join(self.args)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Decoded:
     """An image at full size, upright.
 
@@ -65,7 +65,7 @@ def decode(data: bytes, max_pixels: int) -> Decoded:
                 exif = image.info.get("exif", b"")  # turning the image upright rewrites it
                 # In place, since otherwise an image that is upright already is copied.
                 ImageOps.exif_transpose(image, in_place=True)
-                return Decoded(_rgb(image), is_gray, exif)
+                return Decoded(pixels_HW3=_rgb(image), is_gray=is_gray, exif=exif)
         except Image.DecompressionBombError as error:
             raise Undecodable("too_large", str(error)) from None
         except DAMAGE as error:
@@ -77,7 +77,7 @@ def crop(decoded: Decoded, box: tuple[float, float, float, float]) -> Decoded:
     height, width = decoded.pixels_HW3.shape[:2]
     left, top = min(int(box[0] * width), width - 1), min(int(box[1] * height), height - 1)
     right, bottom = max(round(box[2] * width), left + 1), max(round(box[3] * height), top + 1)
-    return Decoded(decoded.pixels_HW3[top:bottom, left:right], decoded.is_gray)
+    return Decoded(pixels_HW3=decoded.pixels_HW3[top:bottom, left:right], is_gray=decoded.is_gray)
 
 
 def _rgb(image: Image.Image) -> np.ndarray:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from wslabel.schema import ABSTAIN
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Counts:
     """Everything that the table needs, countable shard by shard."""
 
@@ -29,12 +29,12 @@ class Counts:
     num_incorrect_M: NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LfRow:
     """One labeling function in the table.
 
     Attributes:
-        name: of the labeling function.
+        name: Name of the labeling function.
         polarity: ids of the classes that it voted for.
         classes: names of the classes that it voted for.
         coverage: share of the images that it voted on.

@@ -78,7 +78,12 @@ class CategoryLFConfig(LFConfig):
         categories = context.facts(self.feature).categories
         table = self._nearest if self.categories is None else self._listed
         votes_C, identity = table(context, categories)
-        function = CategoryLF(self.name, self.feature, votes_C, self.min_probability)
+        function = CategoryLF(
+            name=self.name,
+            feature=self.feature,
+            votes_C=votes_C,
+            min_probability=self.min_probability,
+        )
         return MadeFunction(function, [self.model_dump(exclude={"word_vectors"}), identity])
 
     def _listed(self, context: LFContext, categories: Sequence[str]) -> tuple[np.ndarray, object]:
@@ -113,7 +118,7 @@ class CategoryLFConfig(LFConfig):
         return np.where(sure, np.array(table["votes"], np.int8), np.int8(ABSTAIN)), identity
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class CategoryLF(LabelingFunction):
     """Votes by the top category.
 

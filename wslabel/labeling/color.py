@@ -52,11 +52,16 @@ class ColorLFConfig(LFConfig):
             class_id(context, self.votes[channel]) if channel in self.votes else ABSTAIN
             for channel in CHANNELS
         )
-        function = ColorLF(self.name, self.feature, self.statistic, (blue, green, red))
+        function = ColorLF(
+            name=self.name,
+            feature=self.feature,
+            statistic=self.statistic,
+            classes=(blue, green, red),
+        )
         return MadeFunction(function, self)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ColorLF(LabelingFunction):
     """Votes by color.
 

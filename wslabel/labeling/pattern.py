@@ -91,11 +91,11 @@ class PatternLFConfig(LFConfig):
         """Write the expression."""
         pattern = self.regex or keyword_pattern(self.keywords or ())
         vote, _ = present_and_absent(context, self.class_, invert=self.invert)
-        function = PatternLF(self.name, self.column, pattern, vote)
+        function = PatternLF(name=self.name, column=self.column, pattern=pattern, vote=vote)
         return MadeFunction(function, [self.column, pattern, vote])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PatternLF(LabelingFunction):
     """Votes where the text of a column matches; an image without text abstains.
 

@@ -80,12 +80,14 @@ class PythonLFConfig(LFConfig):
         columns = {name: name for name in self.metadata}
         for feature in self.features:
             columns |= {f"{feature}_{c}": f"{feature}.{c}" for c in context.facts(feature).columns}
-        made = PythonLF(self.name, function, columns, by_row=is_snorkel(function))
+        made = PythonLF(
+            name=self.name, function=function, columns=columns, by_row=is_snorkel(function)
+        )
         plain = self.model_dump(exclude={"function"})
         return MadeFunction(made, [plain, self.function.rpartition(":")[2], source], module)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PythonLF(LabelingFunction):
     """Votes by calling a function of the user's.
 

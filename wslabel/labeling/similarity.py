@@ -132,7 +132,13 @@ class SimilarityLFConfig(LFConfig):
         texts = [text for _, text in prompts]
         vectors_PD = np.array(context.text_vectors(self.feature, texts), np.float32)
         classes_P = np.array([k for k, _ in prompts])
-        function = PromptsLF(self.name, self.feature, vectors_PD, classes_P, self.margin or 0.0)
+        function = PromptsLF(
+            name=self.name,
+            feature=self.feature,
+            vectors_PD=vectors_PD,
+            classes_P=classes_P,
+            margin=self.margin or 0.0,
+        )
         return MadeFunction(function, [self, context.facts(self.feature).identity])
 
     def _threshold(self, context: LFContext) -> MadeFunction:
@@ -188,7 +194,7 @@ class _OnEmbeddings(LabelingFunction):
         return cosines(self.vectors_PD, batch[f"{self.feature}.embedding"])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class PromptsLF(_OnEmbeddings):
     """Votes for the class of the nearest prompt, if it leads over the next class by more.
 

@@ -46,7 +46,7 @@ def match(
 
     Args:
         categories: names in the order of the classifier's outputs.
-        words: of each class id.
+        words: Words of each class id.
         vectors: loaded fastText vectors; without subwords an unknown word is the zero vector.
 
     Raises:

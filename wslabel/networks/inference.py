@@ -83,7 +83,7 @@ def choose_precision(build: Callable[[str], Outputs], probe_NHW3: np.ndarray, si
     Args:
         build: gives the network's outputs in a precision.
         probe_NHW3: real images, up to PROBE_SIZE.
-        size: of a mini-batch.
+        size: Images in a mini-batch.
 
     Returns:
         A precision with a cosine of at least MIN_COSINE to float32 on every image and the same top

@@ -28,7 +28,7 @@ class Predictor:
         Args:
             build: builds the bare network.
             data: its safetensors file.
-            per_class: whether it judges each class for itself.
+            per_class: Whether it judges each class for itself.
         """
         self._device = device()
         self._network = deserialize(build, data).to(self._device)
@@ -52,7 +52,7 @@ class Embedder:
 
         Args:
             build: builds the whole network.
-            seed: of its random weights.
+            seed: Seed of its random weights.
             data: a safetensors file that fills its body; None leaves the body random.
         """
         torch.manual_seed(seed)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from wslabel.metrics import ClassScore, mean_f1
+from wslabel.schema import SPLITS
 
 LABELS = {"label": "label model", "majority_label": "majority vote"}
 """Kinds of labels by their columns in the labels table."""
@@ -150,7 +151,11 @@ class Evaluation:
             num_truths=data.get("num_truths", 0),
             functions=tuple(_function(row) for row in data.get("labeling_functions", ())),
             labels={
-                kind: {split: Performance.from_json(p) for split, p in data[kind].items()}
+                kind: {
+                    split: Performance.from_json(data[kind][split])
+                    for split in SPLITS
+                    if split in data[kind]
+                }
                 for kind in LABELS
                 if kind in data
             },

@@ -147,7 +147,9 @@ class EvaluateStep:
         for name, path in item.predictions.items():
             table = read_path(self.location, path, ["probabilities"])
             networks[name] = _tested(table.column(0), truth_N, split_N)
-        return ItemResult(item.key, len(truth_N), value=findings + Findings(networks=networks))
+        return ItemResult(
+            item=item.key, num_images=len(truth_N), value=findings + Findings(networks=networks)
+        )
 
     def _labels(self, labels: pa.Table, truth_N: np.ndarray, split_N: np.ndarray) -> Findings:
         counted = {}

@@ -64,7 +64,9 @@ def fitted_model(workspace: Workspace) -> FittedLabelModel:
     """Give the label model, fitted; the fit is kept as a constant."""
     settings = workspace.project.label_model
     num_classes = len(workspace.project.classes)
-    step = SummarizeStep(workspace.location, workspace.votes.table.folder, num_classes)
+    step = SummarizeStep(
+        location=workspace.location, votes=workspace.votes.table.folder, num_classes=num_classes
+    )
     if not settings.learns:
         return settings.fit(summarize(np.zeros((0, 1), np.int8), num_classes), num_classes)
 
@@ -78,7 +80,7 @@ def fitted_model(workspace: Workspace) -> FittedLabelModel:
     return settings.restore(kept["parameters"])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SummarizeStep:
     """The step that counts the votes of one split; it never sees truth.
 
@@ -99,7 +101,7 @@ class SummarizeStep:
         votes_NM = votes_matrix(Table(self.location, self.votes).read(item.name))
         splits = read_images(self.location, item.shards, ["split"]).column("split").to_numpy()
         summary = summarize(votes_NM[splits == self.split], self.num_classes)
-        return ItemResult(item.key, len(votes_NM), value=summary)
+        return ItemResult(item=item.key, num_images=len(votes_NM), value=summary)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +133,7 @@ class LabelStep:
         starts = np.cumsum([0, *(part.num_rows for part in parts)]).tolist()
         shards = [table.slice(starts[i], part.num_rows) for i, part in enumerate(parts)]
         Table(self.location, self.output).commit(item.name, shards)
-        return ItemResult(item.key, len(votes_NM))
+        return ItemResult(item=item.key, num_images=len(votes_NM))
 
     def _table(
         self, ids: pa.ChunkedArray, model_NK: np.ndarray, majority_NK: np.ndarray

@@ -107,7 +107,7 @@ class VoteStep:
             for shard, own in zip(shards, np.split(votes_NM, starts), strict=True)
         ]
         Table(self.location, self.output).commit(item.name, tables)
-        return ItemResult(item.key, len(votes_NM))
+        return ItemResult(item=item.key, num_images=len(votes_NM))
 
     def read(self, item: GroupItem, index: int) -> dict[str, np.ndarray]:
         """Zip the columns of one shard; row i is the same image in every table."""

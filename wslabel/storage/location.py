@@ -186,12 +186,6 @@ class Location:
             key=lambda entry: entry.path,
         )
 
-    def folders(self, folder: str) -> list[str]:
-        """List the names of the folders in a folder, sorted."""
-        selector = pafs.FileSelector(self._full(folder), allow_not_found=True)
-        infos = retrying(lambda: self._reader.get_file_info(selector), self.uri(folder))
-        return sorted(i.base_name for i in infos if i.type == pafs.FileType.Directory)
-
     def entry(self, path: str) -> Entry | None:
         """Look a file up without reading it, None where there is none."""
         info = retrying(lambda: self._reader.get_file_info(self._full(path)), self.uri(path))

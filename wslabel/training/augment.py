@@ -16,7 +16,7 @@ LUMA = np.array([0.299, 0.587, 0.114])
 TO_YIQ = np.array([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Changes:
     """What is done to each image of a batch.
 
@@ -36,10 +36,10 @@ class Changes:
     def take(self, rows: np.ndarray) -> "Changes":
         """Give the changes of some of the images."""
         return Changes(
-            None if self.places_N23 is None else self.places_N23[rows],
-            self.flips_N2[rows],
-            None if self.colors_N33 is None else self.colors_N33[rows],
-            self.contrasts_N[rows],
+            places_N23=None if self.places_N23 is None else self.places_N23[rows],
+            flips_N2=self.flips_N2[rows],
+            colors_N33=None if self.colors_N33 is None else self.colors_N33[rows],
+            contrasts_N=self.contrasts_N[rows],
         )
 
 
@@ -51,10 +51,10 @@ def draw(settings: Augmentations, count: int, rng: np.random.Generator) -> Chang
     color_changes = (settings.brightness, settings.contrast, settings.saturation, settings.hue)
     recolors = max(*color_changes, settings.grayscale) > 0
     return Changes(
-        _draw_places(settings, flips_N2, rng) if moves else None,
-        flips_N2,
-        _draw_colors(settings, count, rng) if recolors else None,
-        1 + rng.uniform(-settings.contrast, settings.contrast, count),
+        places_N23=_draw_places(settings, flips_N2, rng) if moves else None,
+        flips_N2=flips_N2,
+        colors_N33=_draw_colors(settings, count, rng) if recolors else None,
+        contrasts_N=1 + rng.uniform(-settings.contrast, settings.contrast, count),
     )
 
 

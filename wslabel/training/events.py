@@ -9,7 +9,7 @@ Record = dict[str, float]
 """What one epoch was like: losses, metrics, rates."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EpochEvent:
     """What a worker tells while it trains: an epoch is over, or training goes on after some.
 

@@ -44,12 +44,16 @@ def train_run(run: Run, store: ModelStore, worker: WorkerContext, on_event: OnEv
     checkpoint = checkpoints.latest()
     if checkpoint is not None:
         earlier = tuple(checkpoint["history"])
-        on_event(EpochEvent(run.name, run.settings.epochs, earlier[-1], earlier))
+        on_event(
+            EpochEvent(
+                name=run.name, epochs=run.settings.epochs, record=earlier[-1], earlier=earlier
+            )
+        )
 
     def on_epoch(record: Record) -> None:
         if worker.is_first:
             store.log(run, record)
-        on_event(EpochEvent(run.name, run.settings.epochs, record))
+        on_event(EpochEvent(name=run.name, epochs=run.settings.epochs, record=record))
 
     fitted = fit(run, worker, checkpoint, checkpoints, on_epoch)
     if worker.is_first:

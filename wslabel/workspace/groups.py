@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from wslabel.storage.table import Generations, Table, groups
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GroupItem:
     """One file of a derived table.
 
@@ -27,10 +27,12 @@ def group_items(shards: Sequence[int], inputs: Mapping[str, Generations]) -> lis
     """Cut shards into the groups that a table derived from `inputs` consists of."""
     return [
         GroupItem(
-            group.shards[0],
-            group.name,
-            group.shards,
-            {name: tuple(known[s] for s in group.shards) for name, known in inputs.items()},
+            key=group.shards[0],
+            name=group.name,
+            shards=group.shards,
+            generations={
+                name: tuple(known[s] for s in group.shards) for name, known in inputs.items()
+            },
         )
         for group in groups(shards, list(inputs.values()))
     ]

@@ -18,7 +18,7 @@ MOST_SHARDS = 2000
 """A million images at the usual size of shards; of more, evenly spread ones stand for all."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Quantiles:
     """Where embeddings are, and whether thresholds that were frozen are to be found anew.
 

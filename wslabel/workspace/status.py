@@ -18,7 +18,7 @@ NO_NAME = "(not made yet)"
 """Stands for the folder of a table whose name needs what a run has yet to find out."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TableStatus:
     """What there is of one table.
 
@@ -43,7 +43,15 @@ def status(project: Project) -> list[TableStatus]:
     """Count the tables that a project names, in the order of the story."""
     workspace = Workspace(project, read_only=True)
     files = [shard_name(shard) for shard in workspace.shards]
-    rows = [TableStatus("images", "images", len(files), 0, _rows(workspace.images, files))]
+    rows = [
+        TableStatus(
+            table="images",
+            folder="images",
+            done=len(files),
+            missing=0,
+            rows=_rows(workspace.images, files),
+        )
+    ]
     if not files:
         return rows
     rows += [_feature(workspace, name) for name in project.features]
@@ -65,7 +73,9 @@ def _predictions(workspace: Workspace, name: str) -> GroupTable:
 def _feature(workspace: Workspace, name: str) -> TableStatus:
     label, extractor = f"features/{name}", workspace.extractors[name]
     if extractor.is_open:
-        return TableStatus(label, NO_NAME, 0, len(workspace.shards), 0)
+        return TableStatus(
+            table=label, folder=NO_NAME, done=0, missing=len(workspace.shards), rows=0
+        )
     table, known = extractor.table(workspace.location), workspace.generations[name]
     files = [shard_name(s, known[s]) for s in workspace.shards if s in known]
     errors: Counter[str] = Counter()
@@ -76,18 +86,27 @@ def _feature(workspace: Workspace, name: str) -> TableStatus:
             kinds = pc.value_counts(table.read(file, ["error"]).column("error").drop_null())
             errors.update({k["values"]: k["counts"] for k in kinds.to_pylist()})
     missing = len(workspace.shards) - len(files)
-    return TableStatus(label, table.folder, len(files), missing, num_rows, dict(errors))
+    return TableStatus(
+        table=label,
+        folder=table.folder,
+        done=len(files),
+        missing=missing,
+        rows=num_rows,
+        errors=dict(errors),
+    )
 
 
 def _derived(label: str, look_up: Callable[[], GroupTable], num_shards: int) -> TableStatus:
     try:
         derived = look_up()
     except NotMade:
-        return TableStatus(label, NO_NAME, 0, num_shards, 0)
+        return TableStatus(table=label, folder=NO_NAME, done=0, missing=num_shards, rows=0)
     missing = {item.name for item in derived.missing}
     files = [name for name in derived.state if name not in missing]
     rows = _rows(derived.table, files)
-    return TableStatus(label, derived.table.folder, len(files), len(missing), rows)
+    return TableStatus(
+        table=label, folder=derived.table.folder, done=len(files), missing=len(missing), rows=rows
+    )
 
 
 def _rows(table: Table, files: list[str]) -> int:

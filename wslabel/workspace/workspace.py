@@ -119,7 +119,12 @@ class Workspace:
             classes=self.project.classes,
             extractors=self.extractors,
             constants=self.constants,
-            quantiles=Quantiles(self.location, self.generations, self.constants, self._refresh),
+            quantiles=Quantiles(
+                location=self.location,
+                generations=self.generations,
+                constants=self.constants,
+                refresh=self._refresh,
+            ),
             s3=self.project.s3,
             max_pixels=self.project.engine.max_pixels,
         )

@@ -40,7 +40,9 @@ def test_an_epoch_is_shown_with_its_figures() -> None:
     show: Show = lines
     record = {"epoch": 2.0, "loss": 0.5, "validation_accuracy": 0.75, "images_per_s": 1234.5}
     on_event = showing_events("train", show)
-    on_event(EpochEvent("soft", 5, record))
-    on_event(EpochEvent("soft", 5, record, earlier=(record,)))  # told elsewhere, and no step
+    on_event(EpochEvent(name="soft", epochs=5, record=record))
+    on_event(
+        EpochEvent(name="soft", epochs=5, record=record, earlier=(record,))
+    )  # told elsewhere, and no step
     expected = "soft epoch 2/5, loss 0.5000, validation accuracy 0.7500, 1,234 images/s"
     assert lines.lines == [expected]

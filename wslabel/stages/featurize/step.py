@@ -161,7 +161,7 @@ class FeaturizeStep:
                 stack = prepared.stacks[inputs.index(input_kind(extractor.info.preprocess))]
                 self._commit(item, extractor, prepared, self._outputs(extractor, stack))
         errors = Counter(kind for kind in prepared.errors if kind is not None)
-        return ItemResult(item.key, len(prepared.rows), dict(errors))
+        return ItemResult(item=item.key, num_images=len(prepared.rows), errors=dict(errors))
 
     def _outputs(self, extractor: Extractor, stack: np.ndarray) -> Values:
         if not len(stack):

@@ -113,7 +113,7 @@ class Predict:
                 parts[name].append(table)
         for name, tables in parts.items():
             Table(self.location, self.networks[name].output).commit(item.missing[name], tables)
-        return ItemResult(item.key, num_images)
+        return ItemResult(item=item.key, num_images=num_images)
 
     def _predict(
         self, item: PredictItem, shard: int, generation: int, ids: pa.ChunkedArray

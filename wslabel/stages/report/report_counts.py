@@ -132,7 +132,7 @@ class ReportCountsStep:
             calibration={name: calibrate(tested_N, probs_NK) for name, probs_NK in probs.items()},
             images=Counter(zip(split_N.tolist(), truths, strict=True)),
         )
-        return ItemResult(item.key, len(truth_N), value=counts)
+        return ItemResult(item=item.key, num_images=len(truth_N), value=counts)
 
     def _probabilities(self, path: str) -> np.ndarray:
         return to_array(read_path(self.location, path, ["probabilities"]).column(0))

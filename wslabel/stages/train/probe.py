@@ -78,7 +78,7 @@ class Embed:
         parts = [self._embed(shard, generation) for shard, generation in shards]
         embedded = joined([part for part in parts if part is not None])
         num_images = 0 if embedded is None else len(embedded.target_N)
-        return ItemResult(item.key, num_images, value=embedded)
+        return ItemResult(item=item.key, num_images=num_images, value=embedded)
 
     def _embed(self, shard: int, generation: int) -> Embedded | None:
         inputs, is_known_N = self.inputs.read(shard, generation)
