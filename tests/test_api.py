@@ -77,6 +77,20 @@ def test_the_analysis_is_snorkels(project: wslabel.Project, split: str | None) -
     assert np.allclose(found[numbers].to_numpy(float), expected[numbers].to_numpy(float))
 
 
+def test_a_wrong_word_is_told_with_the_nearest_right_one(
+    project: wslabel.Project, learnable: Learnable
+) -> None:
+    with pytest.raises(ConfigError, match="there is no split 'tset'; did you mean 'test'"):
+        wslabel.analyze(project, split="tset")
+    with pytest.raises(ConfigError, match="there is no format 'arow'; did you mean 'arrow'"):
+        wslabel.read_table(project, "votes", format="arow")  # type: ignore[call-overload]
+    empty = wslabel.load(
+        learnable.write(name="empty", labeling_functions=[], label_model={"kind": "majority"})
+    )
+    with pytest.raises(ConfigError, match="labeling_functions: is missing"):
+        wslabel.analyze(empty)
+
+
 def test_images_and_labels_are_explained_asked_about_and_exported(
     project: wslabel.Project, tmp_path: Path
 ) -> None:

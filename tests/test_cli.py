@@ -101,6 +101,22 @@ def test_errors_are_one_sentence_and_an_exit_code(scenes: Path, tmp_path: Path, 
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("run", "--only", "vote", "--until", "label"), "--only and --until exclude one another"),
+        (("export", "--kind", "csv"), "--kind is of a table's file; say which: --table labels"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    scenes: Path, tmp_path: Path, run: Run, words: tuple[str, ...], says: str
+) -> None:
+    config = write_config(tmp_path / "p.yaml", tiny_config(scenes))
+    code, out, err = run(words[0], config, *words[1:])
+    assert (code, out) == (2, "")
+    assert err == f"wslabel: {says}\n"
+
+
 def test_a_wrong_call_is_told_by_the_nearest_command(run: Run) -> None:
     code, _, err = run("rum")
     assert code == 2

@@ -10,7 +10,7 @@ from tests.conftest import LINEAR, Learnable, Networks
 from tests.small import like, made, on_embeddings
 from wslabel import pipeline
 
-HEAVY = {"torch", "ray", "torchvision", "timm", "open_clip", "snorkel"}
+HEAVY = {"torch", "ray", "torchvision", "timm", "open_clip", "snorkel", "s3fs", "sklearn"}
 COMMAND = """
 import atexit, sys
 atexit.register(lambda: print(*sys.modules, file=sys.stderr))

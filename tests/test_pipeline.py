@@ -203,11 +203,11 @@ def test_the_time_of_what_was_made_is_kept(scenes: Path, tmp_path: Path) -> None
 def test_a_network_is_known_by_its_name_once_it_is_trained(learnable: Learnable) -> None:
     project = learnable.load(name="named", training=LINEAR | {"labels": "soft", "seed": 4242})
     with pytest.raises(ConfigError, match=r"there is no network 'sofd'; did you mean 'soft'"):
-        pipeline.trained_network(project, "sofd")
+        pipeline.require_trained(project, "sofd")
     with pytest.raises(WorkLeft, match=r"network\.safetensors is missing; run the stage train fir"):
-        pipeline.trained_network(project, "soft")
+        pipeline.require_trained(project, "soft")
     with pytest.raises(ConfigError, match=r"there is no network 'soft'; none is valid here"):
-        pipeline.trained_network(learnable.load(name="unnamed"), "soft")
+        pipeline.require_trained(learnable.load(name="unnamed"), "soft")
 
 
 ONE_CPU = """

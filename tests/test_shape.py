@@ -73,6 +73,7 @@ ALLOWED = {
     ("wslabel/pipeline.py", "_vote"),
     ("wslabel/pipeline.py", "export"),
     ("wslabel/pipeline.py", "predict_images"),
+    ("wslabel/sources/fetch.py", "_objects"),
     ("wslabel/sources/huggingface.py", "_open"),
     ("wslabel/stages/featurize/precision.py", "measure"),
     ("wslabel/stages/featurize/prepare.py", "__call__"),

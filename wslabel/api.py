@@ -3,7 +3,6 @@
 What is here is offered as `wslabel.load`, `wslabel.run` and so on.
 """
 
-import importlib.util
 import webbrowser
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
@@ -15,14 +14,15 @@ import pyarrow as pa
 
 from wslabel import pipeline
 from wslabel.cli import show
-from wslabel.errors import ConfigError
+from wslabel.config.extras import absence
+from wslabel.errors import ConfigError, nearest
 from wslabel.experiments.next_images import next_images as ask_next
 from wslabel.experiments.trial import Trial, try_config
 from wslabel.labeling import analysis
 from wslabel.project.loading import build, register
 from wslabel.project.loading import load as load_file
 from wslabel.project.project import Project
-from wslabel.schema import TRUTH
+from wslabel.schema import SPLITS, TRUTH
 from wslabel.stages.report.report import ReportResult
 from wslabel.stages.result import StageResult
 from wslabel.workspace import explain as explaining
@@ -65,7 +65,7 @@ def load(source: str | Path | Mapping[str, Any], *, folder: str | Path = ".") ->
         ConfigError: One sentence per problem: file, key, what was found, nearest valid choice.
     """
     if isinstance(source, Mapping):
-        return build(Path(folder) / "project", source)
+        return build(Path(folder) / "project", dict(source))
     return load_file(source)
 
 
@@ -95,13 +95,33 @@ def run(
     return results
 
 
-def run_stage(project: Project, name: str) -> StageResult:
+def run_stage(
+    project: Project,
+    name: str,
+    *,
+    retry: Collection[str] = (),
+    refresh_quantiles: bool = False,
+) -> StageResult:
     """Do one stage alone.
 
+    Args:
+        project: What to do.
+        name: Name of the stage.
+        retry: Error kinds whose images are taken up again.
+        refresh_quantiles: Whether thresholds that are given by quantile are found anew.
+
     Raises:
+        ConfigError: There is no such stage, or the project lacks what it needs.
         WorkLeft: The stages before it are not done.
     """
-    return pipeline.run_stage(project, name)
+    options = pipeline.Options(frozenset(retry), refresh_quantiles)
+    return pipeline.run_stage(project, name, options)
+
+
+def _refuse_unknown(what: str, value: object, choices: Sequence[object]) -> None:
+    if value not in choices:
+        named = [choice for choice in choices if choice is not None]
+        raise ConfigError(f"there is no {what} '{value}'; {nearest(value, named)}")
 
 
 @overload
@@ -144,15 +164,17 @@ def read_table(
         format: arrow, pandas or polars.
 
     Raises:
-        ConfigError: There is no such table or column, or polars is not installed.
+        ConfigError: There is no such table, column or format, or polars is not installed.
         WorkLeft: It is not made yet, or not whole.
     """
+    _refuse_unknown("format", format, ("arrow", "pandas", "polars"))
+    reason = absence("polars") if format == "polars" else None
+    if reason is not None:
+        raise ConfigError(f"format: {reason}")
     table = read(Workspace(project), name, columns)
     if format == "pandas":
         return table.to_pandas()
     if format == "polars":
-        if importlib.util.find_spec("polars") is None:
-            raise ConfigError("format='polars' needs: pip install polars")
         import polars as pl  # noqa: PLC0415 - not everybody has it
 
         return pl.DataFrame(pl.from_arrow(table))
@@ -171,10 +193,14 @@ def analyze(project: Project, *, split: str | None = None) -> "pd.DataFrame":
         Conflicts and, where some truth is known, Correct, Incorrect and Emp. Acc.
 
     Raises:
+        ConfigError: There is no such split, or there are no labeling functions.
         WorkLeft: Votes are missing.
     """
     import pandas as pd  # noqa: PLC0415 - takes a while to load
 
+    _refuse_unknown("split", split, (None, *SPLITS))
+    if not project.labeling_functions:
+        raise ConfigError("labeling_functions: is missing; there is nothing to analyze")
     workspace = Workspace(project)
     require_votes(workspace)
     counts = reduce(analysis.merge, _counts(workspace, split))
@@ -197,7 +223,7 @@ def analyze(project: Project, *, split: str | None = None) -> "pd.DataFrame":
     return frame if has_truth else frame.drop(columns=["Correct", "Incorrect", "Emp. Acc."])
 
 
-def _counts(workspace: Workspace, split: str | None) -> list[analysis.Counts]:
+def _counts(workspace: Workspace, split: str | None) -> list[analysis.VoteCounts]:
     counts, classes = [], tuple(workspace.project.classes)
     for group in workspace.votes.items:
         votes_NM = votes_matrix(workspace.votes.table.read(group.name))
@@ -288,9 +314,7 @@ def explain(project: Project, image_id: str) -> dict[str, Any]:
         SourceError: No image has that id.
         WorkLeft: Features are missing.
     """
-    workspace = Workspace(project)
-    require_features(workspace)
-    return explaining.explain(workspace, image_id)
+    return explaining.explain(Workspace(project), image_id)
 
 
 def open_page(project: Project, *, browser: bool = True) -> str:

@@ -26,7 +26,6 @@ from wslabel.report.presentation import Column, Kind, Presentation, Section, Tab
 from wslabel.stages.result import StageResult
 from wslabel.storage.location import is_permanent
 from wslabel.workspace.explain import explain as explain_image
-from wslabel.workspace.requirements import require_features
 from wslabel.workspace.status import TableStatus
 from wslabel.workspace.status import status as table_status
 from wslabel.workspace.workspace import Workspace
@@ -63,19 +62,25 @@ def run(
     as_json: AsJson = False,  # noqa: FBT002 - an option
 ) -> None:
     """Do what is not yet done of a project, from images to an evaluated classifier."""
+    if only is not None and until is not None:
+        raise ConfigError("--only and --until exclude one another")
     project, options = load(config), pipeline.Options(frozenset(retry or ()), refresh)
     if only is not None:
-        show(pipeline.run_stage(project, only, options), json_lines=as_json)
+        _show_with_retry(pipeline.run_stage(project, only, options), config, json_lines=as_json)
         return
     is_all_there = True
     for result in pipeline.run(project, until=until, options=options):
         is_all_there = is_all_there and not result.made
-        show(result, json_lines=as_json)
-        if result.errors and not as_json:
-            kinds = " ".join(f"--retry {kind}" for kind in sorted(result.errors))
-            print(f"to take failed images up again: wslabel run {config} {kinds}")
+        _show_with_retry(result, config, json_lines=as_json)
     if not as_json:
         print(_next_step(config, until, is_all_there=is_all_there))
+
+
+def _show_with_retry(result: StageResult, config: Path, *, json_lines: bool) -> None:
+    show(result, json_lines=json_lines)
+    if result.errors and not json_lines:
+        kinds = " ".join(f"--retry {kind}" for kind in sorted(result.errors))
+        print(f"to take failed images up again: wslabel run {config} {kinds}")
 
 
 def _next_step(config: Path, until: str | None, *, is_all_there: bool) -> str:
@@ -125,9 +130,7 @@ def report(config: Config, as_json: AsJson = False) -> None:  # noqa: FBT002 - a
 @app.command()
 def explain(config: Config, image_id: str, as_json: AsJson = False) -> None:  # noqa: FBT002 - an option
     """Tell why an image has its label: what was seen of it, who voted how, and the result."""
-    workspace = Workspace(load(config))
-    require_features(workspace)
-    values = explain_image(workspace, image_id)
+    values = explain_image(Workspace(load(config)), image_id)
     if as_json:
         print_json([values])
         return
@@ -193,14 +196,18 @@ def export(
     table: Annotated[
         str | None, typer.Option(help="labels or predictions/NETWORK instead of a network")
     ] = None,
-    kind: Annotated[str, typer.Option(help="of the table's file: csv or parquet")] = "csv",
+    kind: Annotated[
+        str | None, typer.Option(help="of the table's file: csv (the default) or parquet")
+    ] = None,
     as_json: AsJson = False,  # noqa: FBT002 - an option
 ) -> None:
     """Write a trained network as ONNX, or with --table what is said of all images as one file."""
+    if table is None and kind is not None:
+        raise ConfigError("--kind is of a table's file; say which: --table labels")
     if table is None:
         files = pipeline.export(load(config), network, output)
     else:
-        files = [pipeline.export_labels(load(config), {"kind": kind}, table, output)]
+        files = [pipeline.export_labels(load(config), {"kind": kind or "csv"}, table, output)]
     if as_json:
         print_json([{"files": files}])
         return

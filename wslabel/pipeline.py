@@ -137,7 +137,8 @@ def _trained(workspace: Workspace) -> TrainResult | None:
 def _predicted(workspace: Workspace) -> PredictResult | None:
     require_labels(workspace)
     tables = [workspace.predictions(network) for network in workspace.networks.values()]
-    if any(table.missing for table in tables):
+    # A run that was killed may have left files of older generations, which the stage removes.
+    if any(table.missing or table.leftovers for table in tables):
         return None
     return PredictResult(total=max((len(table.items) for table in tables), default=0))
 
@@ -217,17 +218,17 @@ def run_stage(project: Project, name: str, options: Options | None = None) -> St
         ConfigError: There is no such stage, or the project file lacks what it needs.
         WorkLeft: The stages before it are not done.
     """
-    chosen = stage(name)
-    if not chosen.applies(project):
-        raise ConfigError(f"{chosen.missing}: is missing; the stage {name} needs it")
-    return do(chosen, project, options)
+    one = stage(name)
+    if not one.applies(project):
+        raise ConfigError(f"{one.missing}: is missing; the stage {name} needs it")
+    return do(one, project, options)
 
 
-def do(chosen: Stage, project: Project, options: Options | None = None) -> StageResult:
+def do(one: Stage, project: Project, options: Options | None = None) -> StageResult:
     """Do one stage, unless nothing is missing, and keep how long it took."""
     workspace = Workspace(project)
-    result = chosen.finished(workspace) or chosen.run(workspace, options or Options())
-    if result.made and chosen.is_logged:
+    result = one.finished(workspace) or one.run(workspace, options or Options())
+    if result.made and one.is_logged:
         entry = {"stage": result.stage, "made": result.made, "errors": dict(result.errors)}
         entry |= {"num_images": result.num_images, "seconds": result.seconds}
         log.note(workspace.location, entry)
@@ -267,7 +268,7 @@ def predict_images(
     """
     from wslabel.stages.predict import predict  # noqa: PLC0415 - dispatches a stage
 
-    workspace, network = Workspace(project), trained_network(project, network_name)
+    workspace, network = Workspace(project), require_trained(project, network_name)
     other = project.model_copy(
         update={
             "workspace": absolute(Path.cwd(), output),
@@ -298,7 +299,7 @@ def export(project: Project, network_name: str, output: Path | None = None) -> l
     """
     from wslabel.stages import export as stage_export  # noqa: PLC0415 - dispatches a stage
 
-    network = trained_network(project, network_name)
+    network = require_trained(project, network_name)
     return stage_export.export(Workspace(project), network, output)
 
 
@@ -321,7 +322,7 @@ def export_labels(
     return exporting.export_labels(Workspace(project), config, table, output)
 
 
-def trained_network(project: Project, name: str) -> Network:
+def require_trained(project: Project, name: str) -> Network:
     """Give a network of a project by its name.
 
     Raises:

@@ -23,7 +23,8 @@ from wslabel.engine.memory import ENVIRONMENT
 from wslabel.project.project import Project
 from wslabel.stages import ingest
 from wslabel.stages.featurize.featurize import settle_precisions
-from wslabel.stages.featurize.prepare import ImagePreparer, input_kinds
+from wslabel.stages.featurize.prepare import ImagePreparer
+from wslabel.workspace.extractors import input_kinds
 from wslabel.workspace.workspace import Workspace
 
 SMALL, LARGE = 2000, 6000

@@ -24,7 +24,8 @@ from tests.benchmarks.data import efficientnet, jpegs, project
 from tests.benchmarks.turns import Loop, featurize
 from wslabel.columns import batches
 from wslabel.project.project import Project
-from wslabel.stages.featurize.prepare import ImagePreparer, input_kinds
+from wslabel.stages.featurize.prepare import ImagePreparer
+from wslabel.workspace.extractors import input_kinds
 from wslabel.workspace.workspace import Workspace
 
 SMALL, LARGE, FEW = 1000, 3000, 160

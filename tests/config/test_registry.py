@@ -70,3 +70,24 @@ def test_a_kind_that_is_added_counts_once_its_model_is_rebuilt(
 def test_a_value_is_written_with_all_keys_of_its_kind() -> None:
     shapes = drawing({"kind": "square", "side": 3}).model_dump(mode="json")["shapes"]
     assert shapes == [{"kind": "square", "side": 3}]
+
+
+def test_two_kinds_of_one_name_and_a_kind_without_one_are_refused() -> None:
+    class Other(Shape):
+        kind: Literal["square"]
+
+    with pytest.raises(ConfigError, match=r"there is a kind 'square' already: Square"):
+        SHAPES.add(Other)
+    with pytest.raises(ConfigError, match=r"Shape\.kind: expected a Literal that names the kind"):
+        SHAPES.add(Shape)
+    assert list(SHAPES) == ["square"]
+
+
+def test_a_class_that_is_defined_again_takes_the_place_of_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a cell of a notebook that runs twice."""
+    monkeypatch.setattr(SHAPES, "_kinds", dict(SHAPES._kinds))
+    again = type("Square", (Square,), {"__module__": __name__, "__qualname__": "Square"})
+    SHAPES.add(again)
+    assert SHAPES["square"] is again

@@ -33,7 +33,7 @@ def test_a_few_items_of_light_work_are_done_in_the_driver() -> None:
 
 
 @pytest.mark.usefixtures("cluster")
-@pytest.mark.parametrize("placement", [Placement.TASKS, Placement.CPU])
+@pytest.mark.parametrize("placement", [Placement.TASKS, Placement.GPU])
 def test_other_work_is_done_elsewhere(placement: Placement) -> None:
     results = light(steps.Trouble(), ENGINE.driver_groups + 1, placement)
     assert [result.item for result in results] == [0, 1, 2]

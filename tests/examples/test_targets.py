@@ -30,7 +30,9 @@ from wslabel.workspace.columns import Column, Part
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_targets_are_probabilities(workspace: Location, target: str) -> None:
-    for batch in batches_of(examples(workspace, target)):
+    batches = list(batches_of(examples(workspace, target)))
+    assert batches
+    for batch in batches:
         assert batch.inputs.dtype == np.float16
         assert batch.targets_NK.dtype == np.float32
         assert np.allclose(batch.targets_NK.sum(axis=1), 1, atol=1e-5)
@@ -60,7 +62,9 @@ def test_images_without_a_label_may_stay_and_count_nothing(workspace: Location) 
 def test_labels_are_smoothed_and_images_weighed(workspace: Location) -> None:
     rows = draw()
     treated = {"smoothing": (0.3, "uniform"), "class_weights": (1.0, 2.0, 0.5)}
-    for batch in batches_of(examples(workspace, "soft", **treated, by_confidence=True)):
+    batches = list(batches_of(examples(workspace, "soft", **treated, by_confidence=True)))
+    assert batches
+    for batch in batches:
         probs = rows.probabilities[batch.inputs[:, 0].astype(int)]
         assert np.allclose(batch.targets_NK, 0.7 * probs + 0.1, atol=1e-6)
         weights = probs @ np.array([1.0, 2.0, 0.5]) * probs.max(axis=1)
@@ -70,7 +74,9 @@ def test_labels_are_smoothed_and_images_weighed(workspace: Location) -> None:
 
 def test_hard_labels_count_by_the_confidence_of_the_soft_ones(workspace: Location) -> None:
     rows = draw()
-    for batch in batches_of(examples(workspace, "hard", by_confidence=True)):
+    batches = list(batches_of(examples(workspace, "hard", by_confidence=True)))
+    assert batches
+    for batch in batches:
         confidence = rows.probabilities[batch.inputs[:, 0].astype(int)].max(axis=1)
         assert np.allclose(batch.weights_N, confidence, atol=1e-5)
 

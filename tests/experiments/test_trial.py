@@ -8,6 +8,7 @@ import pytest
 from tests.conftest import BLUE_GREEN, Learnable
 from wslabel.errors import ConfigError
 from wslabel.experiments.trial import try_config
+from wslabel.stages import vote
 from wslabel.storage.table import shard_name
 from wslabel.workspace.reading import read
 from wslabel.workspace.workspace import Workspace
@@ -47,6 +48,16 @@ def test_figures_are_over_the_functions_of_the_project_and_truth(workspace: Work
 def test_a_project_without_functions_has_none_to_overlap_with(learnable: Learnable) -> None:
     alone = learnable.load(name="alone", labeling_functions=[], label_model={"kind": "majority"})
     trial = try_config(Workspace(alone), MEAN)
+    assert trial.coverage > 0
+    assert trial.overlaps == trial.conflicts == 0
+
+
+def test_a_function_of_the_project_is_not_beside_itself(learnable: Learnable) -> None:
+    only = Workspace(
+        learnable.load(name="only", labeling_functions=[MEAN], label_model={"kind": "majority"})
+    )
+    vote.run(only)
+    trial = try_config(only, MEAN)
     assert trial.coverage > 0
     assert trial.overlaps == trial.conflicts == 0
 

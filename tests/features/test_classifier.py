@@ -19,7 +19,7 @@ from wslabel.features import resize
 from wslabel.features.classifier import Categories, ClassifierConfig
 from wslabel.features.decode import Decoded
 from wslabel.features.model_info import ModelInfo
-from wslabel.networks.inference import Network
+from wslabel.networks.inference import ImageNetwork
 
 
 @given(st.integers(0, 5), st.none() | st.integers(1, 9))
@@ -61,7 +61,7 @@ def test_preprocessing_of_a_torchvision_network_is_its_own(tmp_path: Path) -> No
     ).clip(0, 255)
     pixels = pixels.astype(np.uint8)
     resized = resize.prepare(Decoded(pixels_HW3=pixels, is_gray=False), info.preprocess)
-    ours = Network(torch.nn.Identity(), info.preprocess, "float32")(resized[None])[0].cpu()
+    ours = ImageNetwork(torch.nn.Identity(), info.preprocess, "float32")(resized[None])[0].cpu()
     theirs = weights.transforms()(Image.fromarray(pixels))
     one_level = torch.tensor([1 / 255 / s for s in info.preprocess.std]).view(3, 1, 1)
     assert ours.shape == theirs.shape

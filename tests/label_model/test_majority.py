@@ -34,7 +34,7 @@ def test_no_image_gives_no_label() -> None:
 def test_as_a_label_model_it_takes_the_votes_as_they_are_and_claims_nothing() -> None:
     settings = MajorityConfig(kind="majority")
     votes_NM = np.array([[0, 0, 1], [2, -1, -1], [-1, -1, -1]], np.int8)
-    assert not settings.learns
+    assert settings.unfitted(2) == settings.fit(summarize(np.zeros((0, 1), int), 2), 2)
     fitted = settings.fit(summarize(votes_NM, 3), 3)
     for model in (fitted, settings.restore(fitted.to_json())):
         probs_NK = model.probabilities(votes_NM)

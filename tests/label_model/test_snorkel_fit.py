@@ -14,10 +14,10 @@ from snorkel.labeling.model import LabelModel
 
 from wslabel.errors import ConfigError
 from wslabel.label_model.parameters import Parameters
-from wslabel.label_model.snorkel_fit import Training, fit
+from wslabel.label_model.snorkel_fit import FitOptions, fit
 from wslabel.label_model.summary import merge, summarize
 
-TRAINING = Training(
+TRAINING = FitOptions(
     epochs=12, learning_rate=0.01, l2=0.0, optimizer="sgd", seed=123, class_balance=None
 )
 
@@ -37,7 +37,7 @@ def draw_votes(
     return votes_NM
 
 
-def snorkels_own(votes_NM: NDArray[np.int64], num_classes: int, training: Training) -> Any:
+def snorkels_own(votes_NM: NDArray[np.int64], num_classes: int, training: FitOptions) -> Any:
     model = LabelModel(cardinality=num_classes, verbose=False)
     model.fit(
         votes_NM,
@@ -81,7 +81,7 @@ def test_fit_equals_snorkels_own(
 @pytest.mark.parametrize("class_balance", [None, [0.5, 0.3, 0.2]])
 def test_every_setting_reaches_snorkel(optimizer: str, class_balance: list[float] | None) -> None:
     votes_NM = draw_votes(1, 400, 5, 3, 0.6)
-    training = Training(
+    training = FitOptions(
         epochs=30,
         learning_rate=0.02,
         l2=0.1,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from snorkel.labeling import LFAnalysis
 
-from wslabel.labeling.analysis import Counts, LfRow, count, merge, table
+from wslabel.labeling.analysis import LfRow, VoteCounts, count, merge, table
 
 # SciPy announces a new dtype of `sparse.diags`, which Snorkel's LFAnalysis calls on integers.
 pytestmark = pytest.mark.filterwarnings("ignore:Input has data type int64:FutureWarning")
@@ -29,7 +29,7 @@ def cases(draw: st.DrawFn) -> tuple[Ints, Ints, int]:
     return votes_NM, truth_N, num_classes
 
 
-def rows(counts: Counts) -> list[LfRow]:
+def rows(counts: VoteCounts) -> list[LfRow]:
     num_functions, num_classes = counts.num_votes_MK.shape
     names = [f"lf_{i}" for i in range(num_functions)]
     return table(counts, names, [f"class_{i}" for i in range(num_classes)])
@@ -47,8 +47,8 @@ def columns(table_: list[LfRow]) -> dict[str, list[Any]]:
     }
 
 
-def same(a: Counts, b: Counts) -> bool:
-    return all(np.array_equal(getattr(a, f.name), getattr(b, f.name)) for f in fields(Counts))
+def same(a: VoteCounts, b: VoteCounts) -> bool:
+    return all(np.array_equal(getattr(a, f.name), getattr(b, f.name)) for f in fields(VoteCounts))
 
 
 @settings(deadline=None, max_examples=25)

@@ -11,7 +11,7 @@ import torchvision
 
 from wslabel.config.preprocess import Preprocess
 from wslabel.networks.inference import (
-    Network,
+    ImageNetwork,
     Outputs,
     agrees,
     choose_precision,
@@ -60,7 +60,7 @@ def test_normalization_elsewhere_than_in_a_plain_chain_is_left_alone() -> None:
 def test_images_arrive_normalized() -> None:
     preprocess = Preprocess(mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 0.2))
     images = np.random.default_rng(0).integers(0, 256, (4, 6, 5, 3), np.uint8)
-    found = Network(torch.nn.Identity(), preprocess, "float32")(images).cpu().numpy()
+    found = ImageNetwork(torch.nn.Identity(), preprocess, "float32")(images).cpu().numpy()
     expected = (images / 255.0 - preprocess.mean) / preprocess.std
     assert np.abs(found - expected.transpose(0, 3, 1, 2)).max() < 1e-5
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from wslabel.config.preprocess import Preprocess
-from wslabel.networks.inference import Network
+from wslabel.networks.inference import ImageNetwork
 from wslabel.networks.modules import (
     Cnn,
     LinearHead,
@@ -32,7 +32,7 @@ def test_a_linear_head_takes_stored_float16_embeddings() -> None:
 def test_images_are_normalized_as_for_features() -> None:
     images = photos(4)
     trained = OnImages(torch.nn.Identity(), PREPROCESS)(torch.from_numpy(images))
-    features = Network(torch.nn.Identity(), PREPROCESS, "float32")(images).cpu()
+    features = ImageNetwork(torch.nn.Identity(), PREPROCESS, "float32")(images).cpu()
     assert torch.allclose(trained, features, atol=1e-5)
 
 

@@ -33,7 +33,6 @@ def test_everything_is_within_the_frame(chart: Chart) -> None:
     assert (at[:, 0] <= width).all()
     assert (at[:, 1] <= height).all()
     assert chart.note
-    assert isinstance(chart.is_wide, bool)
 
 
 def test_bars_are_as_high_as_the_counts() -> None:

@@ -80,6 +80,7 @@ def test_without_truth_there_is_nothing_to_judge_by() -> None:
     assert network_section(found).tables == ()
     assert "No image of the test split has a truth" in network_section(found).note
     assert presentation(found).facts == ()
+    assert [section.title for section in presentation(found).sections][-1] == "Networks"
 
 
 def test_details_are_of_the_test_split_or_else_of_the_first_that_has_truth() -> None:

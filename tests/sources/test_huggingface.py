@@ -159,7 +159,9 @@ def test_a_row_without_an_image_is_refused(tmp_path: Path) -> None:
 
 def test_an_absent_library_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(SourceError, match=r"pip install 'wslabel\[huggingface\]'"):
+    with pytest.raises(
+        SourceError, match=r"datasets is not installed; pip install 'wslabel\[huggingface\]'"
+    ):
         listed(tmp_path, Location(str(tmp_path / "workspace")))
 
 

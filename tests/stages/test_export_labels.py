@@ -45,7 +45,9 @@ class BrokenConfig(ExportConfig):
     def extension(self) -> str:
         return ".txt"
 
-    def write(self, groups: Iterator[LabeledImages], classes: Sequence[str], sink: BinaryIO) -> int:
+    def write(
+        self, groups: Iterator[LabeledImages], classes: Sequence[str], sink: BinaryIO
+    ) -> None:
         sink.write(b"half")
         raise RuntimeError("no more")
 

@@ -32,15 +32,14 @@ def labels_of(workspace: Workspace) -> pa.Table:
     return workspace.labels.table.read(item.name)
 
 
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_votes_of_one_split_are_counted(learnable: Learnable, split: str) -> None:
+def test_votes_of_the_train_split_are_counted(learnable: Learnable) -> None:
     made = workspace(learnable)
     (item,) = made.votes.items
-    result = SummarizeStep(
-        location=made.location, votes=made.votes.table.folder, num_classes=2, split=split
-    )(item)
+    result = SummarizeStep(location=made.location, votes=made.votes.table.folder, num_classes=2)(
+        item
+    )
     votes_NM, splits = votes_and_splits(made)
-    expected = summarize(votes_NM[splits == split], 2)
+    expected = summarize(votes_NM[splits == "train"], 2)
     assert result.num_images == 60
     assert result.value.num_images == expected.num_images < 60
     assert np.array_equal(result.value.cooccurrence, expected.cooccurrence)

@@ -18,7 +18,7 @@ from wslabel.stages.report.picks import (
     FEW_CLASSES,
     OF_ALL,
     PER_CLASS,
-    LabeledImages,
+    Candidates,
     merged,
     of_all,
 )
@@ -60,6 +60,7 @@ def test_a_page_shows_one_calibration_error_of_each_network(project: Project) ->
     page = made_anew(project)
     evaluation = Evaluation.from_json(Workspace(project).read_json(Workspace(project).evaluation))
     networks = page[page.index("<h2>Networks") :]
+    assert len(evaluation.networks) == 5
     for name, found in evaluation.networks.items():
         error = f"{found.calibration_error:.4f}"
         curve = networks[networks.index(f"Calibration: {name}<") :]
@@ -88,11 +89,11 @@ def test_a_failed_image_is_named_with_its_kind(project: Project) -> None:
     assert "000000.jpg" in page or str(rows.column("image_id")[0]) in page
 
 
-def labeled(seed: int, size: int, num_classes: int) -> LabeledImages:
+def labeled(seed: int, size: int, num_classes: int) -> Candidates:
     rng = np.random.default_rng(seed)
     probs_NK = rng.dirichlet(np.ones(num_classes), size)
     probs_NK[rng.random(size) < 0.2] = np.nan
-    return LabeledImages(
+    return Candidates(
         ids_N=np.array([f"i{index:03d}" for index in range(size)]),
         place_N2=np.stack([np.zeros(size, int), np.arange(size)], axis=1),
         truth_N=rng.integers(-1, num_classes, size),
@@ -101,8 +102,8 @@ def labeled(seed: int, size: int, num_classes: int) -> LabeledImages:
     )
 
 
-def part(images: LabeledImages, rows: slice) -> LabeledImages:
-    return LabeledImages(**{name: value[rows] for name, value in vars(images).items()})
+def part(images: Candidates, rows: slice) -> Candidates:
+    return Candidates(**{name: value[rows] for name, value in vars(images).items()})
 
 
 @given(
@@ -116,7 +117,7 @@ def test_picks_of_groups_are_those_of_the_whole(
 ) -> None:
     images = labeled(seed, size, num_classes)
     parts = part(images, slice(cut)), part(images, slice(cut, None))
-    for pick in (LabeledImages.confident, LabeledImages.contested):
+    for pick in (Candidates.confident, Candidates.contested):
         assert merged(pick(parts[0]), pick(parts[1]), num_classes) == pick(images)
 
 

@@ -22,7 +22,7 @@ def folds(tmp_path: Path) -> Column:
     for item in items:
         shards = [pa.table({"fold": pa.array(FOLDS[s], pa.int16())}) for s in item.shards]
         table.commit(item.name, shards)
-    return column(GroupTable(table, items, []))
+    return column(GroupTable(table=table, items=items, missing=[]))
 
 
 @pytest.mark.parametrize("shard", FOLDS)

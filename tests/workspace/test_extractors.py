@@ -10,8 +10,9 @@ import torch
 from tests.conftest import Networks
 from tests.small import small_project
 from wslabel.config.base import S3
+from wslabel.config.preprocess import Preprocess
 from wslabel.errors import WeightsError
-from wslabel.workspace.extractors import Extractor
+from wslabel.workspace.extractors import Extractor, input_kind
 from wslabel.workspace.workspace import Workspace
 
 
@@ -94,3 +95,10 @@ def test_a_worker_with_other_weights_than_the_driver_is_refused(
     torch.save({name: tensor + 1 for name, tensor in state.items()}, weights)
     with pytest.raises(WeightsError, match=r"net\.pth: differs from the file that the driver saw"):
         net.load(S3())
+
+
+def test_normalizing_is_left_to_the_network_so_that_networks_share_their_inputs() -> None:
+    one = Preprocess(resize=20, crop=16, mean=(0.1, 0.2, 0.3))
+    other = one.model_copy(update={"std": (1.0, 1.0, 1.0)})
+    assert input_kind(one) == input_kind(other)
+    assert input_kind(one) != input_kind(one.model_copy(update={"crop": 15}))

@@ -28,7 +28,9 @@ def test_without_inputs_names_hang_on_the_manifest_alone() -> None:
 
 def test_a_table_knows_its_state_and_the_group_of_a_shard(tmp_path: Path) -> None:
     items = group_items(range(70), {})
-    derived = GroupTable(Table(Location(str(tmp_path)), "votes/x"), items, items[1:])
+    derived = GroupTable(
+        table=Table(Location(str(tmp_path)), "votes/x"), items=items, missing=items[1:]
+    )
     assert derived.state == ["00000-00063.parquet", "00064-00069.parquet"]
     assert derived.item_of(63) is items[0]
     assert derived.item_of(64) is items[1]

@@ -7,6 +7,7 @@ EXTRAS = {
     "mlflow": ("mlflow",),
     "onnx": ("onnx", "onnxscript"),
     "optuna": ("optuna",),
+    "polars": ("polars",),
     "wandb": ("wandb",),
 }
 """Extras, each with the packages that it brings."""

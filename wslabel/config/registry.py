@@ -7,6 +7,7 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from wslabel.config.base import Settings
+from wslabel.errors import ConfigError
 
 Kind = TypeVar("Kind", bound=Settings)
 
@@ -35,11 +36,24 @@ class Registry(Generic[Kind]):
         self._kinds = {self._name(kind): kind for kind in kinds}
 
     def _name(self, kind: type[Kind]) -> str:
-        return str(get_args(kind.model_fields[self.key].annotation)[0])
+        names = get_args(kind.model_fields[self.key].annotation)
+        if not names:
+            where = f"{kind.__name__}.{self.key}"
+            raise ConfigError(f"{where}: expected a Literal that names the kind")
+        return str(names[0])
 
     def add(self, kind: type[Kind]) -> None:
-        """Register one more kind; models built before know it once they are rebuilt."""
-        self._kinds[self._name(kind)] = kind
+        """Register one more kind; models built before know it once they are rebuilt.
+
+        Raises:
+            ConfigError: The kind has no name, or that of another one.
+        """
+        name = self._name(kind)
+        known = self._kinds.get(name, kind)
+        # A class that is defined again, as in a cell of a notebook that runs twice, is the same.
+        if (known.__module__, known.__qualname__) != (kind.__module__, kind.__qualname__):
+            raise ConfigError(f"there is a {self.key} '{name}' already: {known.__name__}")
+        self._kinds[name] = kind
 
     def __iter__(self) -> Iterator[str]:
         """Go through the names of all kinds."""

@@ -20,13 +20,12 @@ T = TypeVar("T")
 
 
 class Placement(Enum):
-    """Where the items of a stage run: a pool of actors with GPUs or without, or light tasks.
+    """Where the items of a stage run: a pool of actors with a GPU where there is one, or tasks.
 
     A few items of light work run in the driver itself, see `Engine.driver_groups`.
     """
 
     GPU = auto()
-    CPU = auto()
     TASKS = auto()
 
 

@@ -1,6 +1,6 @@
 """A labeling function tried on the stored features, beside those that the project has."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -73,11 +73,10 @@ def try_config(workspace: Workspace, settings: Mapping[str, Any]) -> Trial:
         output="",
     )
     groups = group_items(workspace.shards, {f: workspace.generations[f] for f in features})
-    parts = [_part(workspace, step, group) for group in groups]
+    others = _others(workspace, config.name)
+    parts = [_part(workspace, step, group, others) for group in groups]
     counts = reduce(analysis.merge, (part.counts for part in parts))
-    (row, *_) = analysis.table(
-        counts, [config.name, *_others(workspace)], workspace.project.classes
-    )
+    (row, *_) = analysis.table(counts, [config.name, *others], workspace.project.classes)
     return Trial(
         name=config.name,
         image_ids=np.concatenate([part.image_ids for part in parts]),
@@ -105,32 +104,25 @@ class _Part:
 
     image_ids: np.ndarray
     votes_N: np.ndarray
-    counts: analysis.Counts
+    counts: analysis.VoteCounts
 
 
-def _part(workspace: Workspace, step: VoteStep, group: GroupItem) -> _Part:
+def _part(workspace: Workspace, step: VoteStep, group: GroupItem, others: Sequence[str]) -> _Part:
     shards = [step.read(group, index) for index in range(len(group.shards))]
     batch = {name: np.concatenate([shard[name] for shard in shards]) for name in shards[0]}
     votes_N1 = step.applier(batch)
     images = read_images(workspace.location, group.shards, [TRUTH])
     truth_N = class_ids(images.column(TRUTH), tuple(workspace.project.classes))
-    votes_NM = np.concatenate([votes_N1, _other_votes(workspace, group)], axis=1)
+    votes_NM = votes_N1
+    if others:
+        item = workspace.votes.item_of(group.shards[0])
+        stored_NM = votes_matrix(workspace.votes.table.read(item.name, others))
+        votes_NM = np.concatenate([votes_N1, stored_NM], axis=1)
     counts = analysis.count(votes_NM, truth_N, len(workspace.project.classes))
     return _Part(batch["image_id"], votes_N1[:, 0], counts)
 
 
-def _others(workspace: Workspace) -> list[str]:
-    """Name the functions of the project that have voted."""
-    functions = workspace.project.labeling_functions
-    return [f.name for f in functions] if functions and not workspace.votes.missing else []
-
-
-def _other_votes(workspace: Workspace, group: GroupItem) -> np.ndarray:
-    if not _others(workspace):
-        return np.zeros((sum(_rows(workspace, s) for s in group.shards), 0), np.int8)
-    item = workspace.votes.item_of(group.shards[0])
-    return votes_matrix(workspace.votes.table.read(item.name))
-
-
-def _rows(workspace: Workspace, shard: int) -> int:
-    return int(workspace.images.footer(shard_name(shard)).num_rows)
+def _others(workspace: Workspace, name: str) -> list[str]:
+    """Name the functions of the project that have voted, but not the one that is tried anew."""
+    names = [f.name for f in workspace.project.labeling_functions if f.name != name]
+    return names if names and not workspace.votes.missing else []

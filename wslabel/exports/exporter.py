@@ -47,8 +47,10 @@ class ExportConfig(Settings):
         """Ending of the file."""
 
     @abstractmethod
-    def write(self, groups: Iterator[LabeledImages], classes: Sequence[str], sink: BinaryIO) -> int:
-        """Write all images and give their number.
+    def write(
+        self, groups: Iterator[LabeledImages], classes: Sequence[str], sink: BinaryIO
+    ) -> None:
+        """Write all images.
 
         Args:
             groups: The images, group by group.

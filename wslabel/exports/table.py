@@ -41,14 +41,13 @@ class CsvConfig(ExportConfig):
         """Ending of the file."""
         return ".csv"
 
-    def write(self, groups: Iterator[LabeledImages], classes: Sequence[str], sink: BinaryIO) -> int:
+    def write(
+        self, groups: Iterator[LabeledImages], classes: Sequence[str], sink: BinaryIO
+    ) -> None:
         """Write all images as rows."""
-        count = 0
-        for images in groups:
-            options = pacsv.WriteOptions(include_header=count == 0)
+        for number, images in enumerate(groups):
+            options = pacsv.WriteOptions(include_header=number == 0)
             pacsv.write_csv(as_table(images, classes), sink, options)
-            count += len(images.labels)
-        return count
 
 
 class ParquetConfig(ExportConfig):
@@ -65,15 +64,14 @@ class ParquetConfig(ExportConfig):
         """Ending of the file."""
         return ".parquet"
 
-    def write(self, groups: Iterator[LabeledImages], classes: Sequence[str], sink: BinaryIO) -> int:
+    def write(
+        self, groups: Iterator[LabeledImages], classes: Sequence[str], sink: BinaryIO
+    ) -> None:
         """Write all images as rows, one row group per group."""
-        count = 0
         writer: pq.ParquetWriter | None = None
         for images in groups:
             table = as_table(images, classes)
             writer = writer or pq.ParquetWriter(sink, table.schema)
             writer.write_table(table)
-            count += table.num_rows
         if writer is not None:
             writer.close()
-        return count

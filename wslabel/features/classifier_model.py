@@ -10,7 +10,7 @@ import torch
 from wslabel.config.preprocess import Preprocess
 from wslabel.errors import WeightsError
 from wslabel.features.model_info import ModelInfo
-from wslabel.networks.inference import Network
+from wslabel.networks.inference import ImageNetwork
 from wslabel.networks.weights import load_state
 from wslabel.networks.zoo import build
 
@@ -53,7 +53,7 @@ class Classifier:
 
     def load(self, info: ModelInfo, precision: str, *, embedding: bool) -> "ClassifierModel":
         """Load it on the device that this process may use."""
-        network = Network(self._module(), info.preprocess, precision)
+        network = ImageNetwork(self._module(), info.preprocess, precision)
         return ClassifierModel(network, self.top_k, embedding=embedding)
 
     def _module(self) -> "_Heads":
@@ -86,7 +86,7 @@ class _Heads(torch.nn.Module):
 class ClassifierModel:
     """The model half of the feature: uint8 images to columns."""
 
-    def __init__(self, network: Network, top_k: int, *, embedding: bool) -> None:
+    def __init__(self, network: ImageNetwork, top_k: int, *, embedding: bool) -> None:
         self._network, self._top_k, self._embedding = network, top_k, embedding
 
     def __call__(self, images_NHW3: np.ndarray) -> dict[str, np.ndarray]:

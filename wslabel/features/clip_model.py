@@ -15,7 +15,7 @@ import torch
 from wslabel.config.preprocess import Preprocess
 from wslabel.errors import WeightsError, nearest
 from wslabel.features.model_info import ModelInfo
-from wslabel.networks.inference import Network
+from wslabel.networks.inference import ImageNetwork
 
 # What open_clip and torch let through for files that are no checkpoint of this model.
 UNFIT = (RuntimeError, LookupError, ValueError, TypeError, AttributeError, OSError, EOFError,
@@ -111,7 +111,7 @@ class ClipModel:
 
     def __init__(self, model: str, weights: Path, info: ModelInfo, precision: str) -> None:
         tower = _ImageTower(_create(model, weights).visual)
-        self._network = Network(tower, info.preprocess, precision)
+        self._network = ImageNetwork(tower, info.preprocess, precision)
 
     def __call__(self, images_NHW3: np.ndarray) -> dict[str, np.ndarray]:
         """Give the embedding column for one mini-batch."""

@@ -81,12 +81,14 @@ class NetworkFeatureConfig(FeatureConfig):
 
     Attributes:
         kind: Kind of the feature; may be left out where the feature has the kind's name.
+        model: Name of the network, as its library has it.
         weights: DEFAULT for those that the model's library offers, a path, or an s3:// uri.
         precision: float32, bfloat16 or float16; auto measures once which is fastest without
             changing the outputs.
         batch_size: Images per mini-batch; null takes engine.batch_size.
     """
 
+    model: str
     weights: str = "DEFAULT"
     precision: Precision = "auto"
     batch_size: int | None = Field(None, ge=1, le=4096)

@@ -7,7 +7,7 @@ Shape legend: N images, M labeling functions, K classes.
 """
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,11 +44,13 @@ class LabelModelConfig(Settings):
     """
 
     kind: str
-    learns: ClassVar[bool] = True
-    """Whether it must be fitted on the votes before it can label."""
 
     def check(self, num_functions: int, num_classes: int) -> None:
         """Refuse what does not fit the project."""
+
+    def unfitted(self, num_classes: int) -> FittedLabelModel | None:
+        """Give the model of a kind that learns nothing; None where it must be fitted first."""
+        return None
 
     @abstractmethod
     def fit(self, summary: Summary, num_classes: int) -> FittedLabelModel:

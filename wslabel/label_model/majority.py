@@ -5,7 +5,7 @@ Shape legend: N images, M labeling functions, K classes, P patterns.
 
 import json
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +82,9 @@ class MajorityConfig(LabelModelConfig):
     seed: int = 123
     class_balance: list[float] | None = None
 
-    learns: ClassVar[bool] = False
+    def unfitted(self, num_classes: int) -> FittedLabelModel:
+        """Give the majority vote, which learns nothing."""
+        return MajorityVote(num_classes)
 
     def fit(self, summary: Summary, num_classes: int) -> FittedLabelModel:
         """Take the votes as they are."""

@@ -20,7 +20,7 @@ from wslabel.label_model.summary import Summary
 from wslabel.schema import ABSTAIN
 
 
-class Training(TypedDict):
+class FitOptions(TypedDict):
     """How Snorkel optimizes; names and meaning are those of `LabelModel.fit`."""
 
     epochs: int
@@ -31,7 +31,7 @@ class Training(TypedDict):
     class_balance: Sequence[float] | None
 
 
-def fit(summary: Summary, *, num_classes: int, **training: Unpack[Training]) -> Parameters:
+def fit(summary: Summary, *, num_classes: int, **training: Unpack[FitOptions]) -> Parameters:
     """Fit Snorkel's label model; the global random generators are left as they were."""
     num_functions = len(summary.cooccurrence) // num_classes
     _check(summary, num_classes, training["class_balance"])

@@ -17,7 +17,7 @@ from wslabel.schema import ABSTAIN
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Counts:
+class VoteCounts:
     """Everything that the table needs, countable shard by shard."""
 
     num_images: int
@@ -59,7 +59,7 @@ class LfRow:
 
 def count(
     votes_NM: NDArray[np.integer[Any]], truth_N: NDArray[np.integer[Any]] | None, num_classes: int
-) -> Counts:
+) -> VoteCounts:
     """Count votes, overlaps and conflicts, and compare the votes with the truth where it is known.
 
     A truth of ABSTAIN is unknown: the image counts for coverage, overlaps and conflicts alone.
@@ -74,7 +74,7 @@ def count(
     correct_NM = voted_NM & (votes_NM == truth_N[:, None])
     judged_NM = voted_NM & known_N[:, None]
     num_correct_M = correct_NM.sum(axis=0)
-    return Counts(
+    return VoteCounts(
         num_images=len(votes_NM),
         num_truths=int(known_N.sum()),
         num_votes_MK=_votes_per_class(votes_NM, num_classes),
@@ -85,10 +85,10 @@ def count(
     )
 
 
-def merge(a: Counts, b: Counts) -> Counts:
+def merge(a: VoteCounts, b: VoteCounts) -> VoteCounts:
     """Count the images of both, as if they had been counted together."""
     assert a.num_votes_MK.shape == b.num_votes_MK.shape, "counts of different votes"
-    return Counts(
+    return VoteCounts(
         num_images=a.num_images + b.num_images,
         num_truths=a.num_truths + b.num_truths,
         num_votes_MK=a.num_votes_MK + b.num_votes_MK,
@@ -99,13 +99,13 @@ def merge(a: Counts, b: Counts) -> Counts:
     )
 
 
-def table(counts: Counts, names: Sequence[str], class_names: Sequence[str]) -> list[LfRow]:
+def table(counts: VoteCounts, names: Sequence[str], class_names: Sequence[str]) -> list[LfRow]:
     """Lay out one row per labeling function, in the order of their votes."""
     assert counts.num_votes_MK.shape == (len(names), len(class_names)), "names of other votes"
     return [_row(counts, lf, name, class_names) for lf, name in enumerate(names)]
 
 
-def _row(counts: Counts, lf: int, name: str, class_names: Sequence[str]) -> LfRow:
+def _row(counts: VoteCounts, lf: int, name: str, class_names: Sequence[str]) -> LfRow:
     polarity = tuple(int(label) for label in np.flatnonzero(counts.num_votes_MK[lf]))
     num_images = max(1, counts.num_images)
     correct, incorrect = int(counts.num_correct_M[lf]), int(counts.num_incorrect_M[lf])

@@ -48,7 +48,7 @@ def fold_normalization(module: torch.nn.Module) -> None:
                 setattr(chain, next_name, torch.nn.Identity())
 
 
-class Network:
+class ImageNetwork:
     """A module that takes normalized images, fed with uint8 batches."""
 
     def __init__(self, module: torch.nn.Module, preprocess: Preprocess, precision: str) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from wslabel.config.base import S3, Settings, refuse
+from wslabel.config.base import S3, Settings, refuse, shortened
 from wslabel.config.engine import Engine
 from wslabel.config.experiments import Comparison, SelfTraining, check_reference
 from wslabel.config.optimization import Optimization
@@ -75,7 +75,7 @@ class Project(Settings):
     @classmethod
     def _by_name(cls, value: object) -> object:
         if not isinstance(value, dict):
-            raise refuse(f"expected features by name, found {value!r}")
+            raise refuse(f"expected features by name, found {shortened(value)}")
         return value
 
     @field_validator("classes")

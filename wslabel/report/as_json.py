@@ -11,6 +11,15 @@ from wslabel.report.presentation import Column, Presentation, Table
 PLAIN = (str, int, float, bool, dict, list, tuple, type(None))
 
 
+@runtime_checkable
+class Stored(Protocol):
+    """Something that knows itself as plain values."""
+
+    def to_json(self) -> dict[str, object]:
+        """Give it as plain values."""
+        ...
+
+
 class Result(Protocol):
     """What a stage or an experiment gives back: a dataclass with the name of the stage."""
 
@@ -30,9 +39,17 @@ class Presented(Protocol):
 def as_json(result: Result) -> dict[str, object]:
     """Give a result's own plain fields and, where it has something to show, all of its tables."""
     own = {field.name: getattr(result, field.name) for field in fields(result)}
-    values = {name: plain(value) for name, value in own.items() if isinstance(value, PLAIN)}
+    values = {name: _value(value) for name, value in own.items() if _is_told(value)}
     shown = presented(result.presentation()) if isinstance(result, Presented) else {}
     return {"stage": result.stage} | values | shown
+
+
+def _is_told(value: object) -> bool:
+    return isinstance(value, (*PLAIN, Stored))
+
+
+def _value(value: object) -> object:
+    return value.to_json() if isinstance(value, Stored) else plain(value)
 
 
 def presented(presentation: Presentation) -> dict[str, object]:

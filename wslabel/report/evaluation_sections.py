@@ -51,7 +51,7 @@ def presentation(evaluation: Evaluation) -> Presentation:
     return Presentation(
         title=class_title(evaluation.classes),
         facts=accuracies(evaluation),
-        sections=tuple(section for section in sections if section.tables),
+        sections=tuple(s for s in sections if s.tables or s.note),
     )
 
 
@@ -92,6 +92,7 @@ def function_section(
         limit=MOST_FUNCTIONS,
         noun="labeling functions",
     )
+    note = note if rows else ""
     return Section(title="Labeling functions", note=note, tables=_filled(table))
 
 

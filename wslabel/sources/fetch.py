@@ -8,16 +8,18 @@ import stat
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fsspec
 import pyarrow as pa
-import s3fs
 from fsspec.asyn import sync
 
 from wslabel.config.base import S3
 from wslabel.errors import WslabelError, nearest
 from wslabel.storage.location import endpoint_of, is_permanent, region_of, retrying, s3_reader
+
+if TYPE_CHECKING:
+    import s3fs
 
 
 def unreadable(scheme: str) -> str | None:
@@ -103,7 +105,9 @@ class Fetcher:
         self._s3 = s3
 
     @cached_property
-    def _objects(self) -> s3fs.S3FileSystem:
+    def _objects(self) -> "s3fs.S3FileSystem":
+        import s3fs  # noqa: PLC0415 - takes a while to load, and most runs read no S3
+
         return s3fs.S3FileSystem(
             anon=self._s3.anonymous,
             endpoint_url=endpoint_of(self._s3),

@@ -7,7 +7,6 @@ such images by theirs, so that a data set may grow anywhere.
 """
 
 import hashlib
-import importlib.util
 import io
 import os
 import re
@@ -22,6 +21,7 @@ import pyarrow as pa
 from pydantic import ValidationInfo, field_validator
 
 from wslabel.config.base import S3
+from wslabel.config.extras import absence
 from wslabel.config.paths import existing, place
 from wslabel.errors import SourceError, nearest
 from wslabel.sources.fetch import part_of
@@ -134,8 +134,9 @@ class _Rows:
 
 
 def _open(settings: HuggingFaceConfig, split: str) -> _Rows:
-    if importlib.util.find_spec("datasets") is None:
-        raise SourceError("images.source: huggingface needs: pip install 'wslabel[huggingface]'")
+    reason = absence("huggingface")
+    if reason is not None:
+        raise SourceError(f"images.source: {reason}")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when it is imported
     import datasets  # noqa: PLC0415 - an extra
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from wslabel.schema import SPLITS
 
-Counts = Mapping[tuple[str | None, str], int]
+DrawnCounts = Mapping[tuple[str | None, str], int]
 """How many images of a class (or of none) a split has."""
 
 _Running = Counter[tuple[str | None, str]]
@@ -36,7 +36,9 @@ def order(image_ids: list[str], seed: int) -> np.ndarray:
     return np.argsort(hashes.view(">u8").astype(np.uint64), kind="stable")
 
 
-def draw(listing: pa.Table, fractions: Mapping[str, float], seed: int, counts: Counts) -> pa.Table:
+def draw(
+    listing: pa.Table, fractions: Mapping[str, float], seed: int, counts: DrawnCounts
+) -> pa.Table:
     """Order new images and give each a split.
 
     Args:
@@ -51,7 +53,9 @@ def draw(listing: pa.Table, fractions: Mapping[str, float], seed: int, counts: C
     return ordered.set_column(index, "split", pa.array(splits, pa.string()))
 
 
-def _splits(ordered: pa.Table, fractions: Mapping[str, float], counts: Counts) -> Iterator[str]:
+def _splits(
+    ordered: pa.Table, fractions: Mapping[str, float], counts: DrawnCounts
+) -> Iterator[str]:
     running: _Running = Counter(dict(counts))
     given = ordered.column("split").to_pylist()
     for truth, split in zip(ordered.column("truth").to_pylist(), given, strict=True):

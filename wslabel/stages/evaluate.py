@@ -94,7 +94,7 @@ class Findings:
         networks: Probabilities of the test split by network.
     """
 
-    counts: analysis.Counts | None = None
+    counts: analysis.VoteCounts | None = None
     labels: Mapping[tuple[str, str], HardLabels] = field(default_factory=dict)
     soft_labels: Mapping[str, Answers] = field(default_factory=dict)
     networks: Mapping[str, Answers] = field(default_factory=dict)
@@ -189,7 +189,7 @@ def _evaluation(project: Project, findings: Findings) -> Evaluation:
     )
 
 
-def _functions(project: Project, counts: analysis.Counts) -> tuple[FunctionScore, ...]:
+def _functions(project: Project, counts: analysis.VoteCounts) -> tuple[FunctionScore, ...]:
     names = [settings.name for settings in project.labeling_functions]
     rows = analysis.table(counts, names, project.classes)
     return tuple(FunctionScore(**asdict(row)) for row in rows)

@@ -64,13 +64,12 @@ def fitted_model(workspace: Workspace) -> FittedLabelModel:
     """Give the label model, fitted; the fit is kept as a constant."""
     settings = workspace.project.label_model
     num_classes = len(workspace.project.classes)
-    step = SummarizeStep(
-        location=workspace.location, votes=workspace.votes.table.folder, num_classes=num_classes
-    )
-    if not settings.learns:
-        return settings.fit(summarize(np.zeros((0, 1), np.int8), num_classes), num_classes)
+    model = settings.unfitted(num_classes)
+    if model is not None:
+        return model
 
     def fit() -> dict[str, str]:
+        step = SummarizeStep(workspace.location, workspace.votes.table.folder, num_classes)
         groups, engine = workspace.votes.items, workspace.project.engine
         results = execute(engine, "summarize", step, groups, placement=Placement.TASKS)
         summary = reduce(merge, (result.value for result in results))
@@ -80,27 +79,25 @@ def fitted_model(workspace: Workspace) -> FittedLabelModel:
     return settings.restore(kept["parameters"])
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class SummarizeStep:
-    """The step that counts the votes of one split; it never sees truth.
+    """The step that counts the votes of the train split; it never sees truth.
 
     Attributes:
         location: Root of the workspace.
         votes: Folder of the votes.
         num_classes: Classes that are voted for.
-        split: Split whose votes are counted.
     """
 
     location: Location
     votes: str
     num_classes: int
-    split: str = "train"
 
     def __call__(self, item: GroupItem) -> ItemResult:
         """Count a group."""
         votes_NM = votes_matrix(Table(self.location, self.votes).read(item.name))
         splits = read_images(self.location, item.shards, ["split"]).column("split").to_numpy()
-        summary = summarize(votes_NM[splits == self.split], self.num_classes)
+        summary = summarize(votes_NM[splits == "train"], self.num_classes)
         return ItemResult(item=item.key, num_images=len(votes_NM), value=summary)
 
 

@@ -162,12 +162,24 @@ class Table:
 
     def supersede(self, current: Iterable[str]) -> None:
         """Remove the files whose shards also stand in one of the current files."""
-        keep = set(current)
-        covered = {shard for name in keep for shard in _shards_of(name)}
-        for name in self.names():
-            shards = _shards_of(name)  # none of a file that is not ours
-            if shards and name not in keep and covered.issuperset(shards):
-                self.location.delete(self.path(name))
+        for name in superseded(self.names(), current):
+            self.location.delete(self.path(name))
+
+
+def superseded(names: Iterable[str], current: Iterable[str]) -> list[str]:
+    """Name the files whose shards also stand in one of the current files.
+
+    >>> superseded(["00000.parquet", "00000.1.parquet", "notes.txt"], ["00000.1.parquet"])
+    ['00000.parquet']
+    """
+    keep = set(current)
+    covered = {shard for name in keep for shard in _shards_of(name)}
+    return [
+        name
+        for name in names
+        # A file that is not ours has no shards.
+        if _shards_of(name) and name not in keep and covered.issuperset(_shards_of(name))
+    ]
 
 
 def error_count(footer: pq.FileMetaData) -> int:

@@ -10,6 +10,7 @@ from wslabel.errors import SourceError, nearest
 from wslabel.schema import ABSTAIN
 from wslabel.storage.table import Table, shard_name
 from wslabel.workspace.groups import GroupTable
+from wslabel.workspace.requirements import require_features
 from wslabel.workspace.workspace import Workspace
 
 LONG = 16
@@ -24,7 +25,9 @@ def explain(workspace: Workspace, image_id: str) -> Values:
 
     Raises:
         SourceError: No image has that id.
+        WorkLeft: Features are missing.
     """
+    require_features(workspace)
     shard, row, image = _find(workspace, image_id)
     values = image | {"shard": shard, "row": row}
     values["features"] = {

@@ -1,11 +1,13 @@
 """From the `features:` of a project to extractors: made in workers, and naming their tables."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from wslabel.config.base import S3
 from wslabel.config.fingerprint import fingerprint
+from wslabel.config.preprocess import Preprocess
 from wslabel.errors import WeightsError
 from wslabel.features.feature import FeatureConfig, FeatureModel, NetworkFeatureConfig
 from wslabel.features.model_info import ModelInfo
@@ -118,7 +120,8 @@ def _extractor(name: str, settings: FeatureConfig, s3: S3, constants: Constants)
     sha256 = files.content_hash(weights)
     plain, content = local.identity(files.content_hash)
     identity = fingerprint(*parts, plain, sha256, content)
-    extractor = Extractor(name=name, settings=local, identity=identity, weights_sha256=sha256)
+    # Settings as the project has them: each machine fetches its own copies.
+    extractor = Extractor(name=name, settings=settings, identity=identity, weights_sha256=sha256)
     try:
         info = constants.get_or_make(f"card-{identity}", lambda: local.describe(weights).to_dict())
     except NotMade:
@@ -132,3 +135,15 @@ def _extractor(name: str, settings: FeatureConfig, s3: S3, constants: Constants)
 def localized(settings: NetworkFeatureConfig, s3: S3) -> NetworkFeatureConfig:
     """Fetch the small files that a network's settings name."""
     return settings.with_local_files(lambda uri: files.local_copy(uri, s3))
+
+
+def input_kind(preprocess: Preprocess) -> Preprocess:
+    """Reduce a preprocessing to what the CPU half does, so that networks share their inputs."""
+    plain = Preprocess()
+    return preprocess.model_copy(update={"mean": plain.mean, "std": plain.std})
+
+
+def input_kinds(extractors: Sequence[Extractor]) -> tuple[Preprocess, ...]:
+    """List the different inputs that networks ask for, each once."""
+    infos = [e.info for e in extractors if e.is_network and e.info is not None]
+    return tuple(dict.fromkeys(input_kind(info.preprocess) for info in infos))

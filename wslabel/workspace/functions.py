@@ -18,7 +18,7 @@ from wslabel.labeling.applier import LFApplier
 from wslabel.labeling.labeling_function import FeatureFacts, LFConfig
 from wslabel.storage import files
 from wslabel.workspace.constants import Constants
-from wslabel.workspace.extractors import Extractor
+from wslabel.workspace.extractors import Extractor, localized
 from wslabel.workspace.quantiles import Quantiles
 from wslabel.workspace.weights import locate
 
@@ -94,8 +94,8 @@ class FunctionContext:
 
         @cache
         def embedded() -> dict[str, list[float]]:
-            settings = extractor.settings
-            assert isinstance(settings, NetworkFeatureConfig)
+            assert isinstance(extractor.settings, NetworkFeatureConfig)
+            settings = localized(extractor.settings, self.s3)
             vectors = settings.embed_texts(locate(settings, self.s3), new)
             return dict(zip(new, vectors.tolist(), strict=True))
 

@@ -38,7 +38,7 @@ def group_items(shards: Sequence[int], inputs: Mapping[str, Generations]) -> lis
     ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GroupTable:
     """A derived table: where it is, the files it consists of, those that are missing.
 
@@ -46,11 +46,13 @@ class GroupTable:
         table: Folder of the table.
         items: All files, made or not.
         missing: Files that are not made yet.
+        leftovers: Names of files that newer ones stand for.
     """
 
     table: Table
     items: list[GroupItem]
     missing: list[GroupItem]
+    leftovers: tuple[str, ...] = ()
 
     @property
     def state(self) -> list[str]:

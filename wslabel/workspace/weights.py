@@ -18,8 +18,7 @@ def locate(settings: NetworkFeatureConfig, s3: S3) -> Path:
     """
     if settings.has_weights_file:
         return files.local_copy(settings.weights, s3)
-    model = settings.model_dump()["model"]
-    key = fingerprint(settings.kind, model, settings.weights)
+    key = fingerprint(settings.kind, settings.model, settings.weights)
     known = files.remembered(key)
     if known is not None and Path(known).is_file():
         return Path(known)

@@ -16,7 +16,7 @@ from wslabel.config.training import Training
 from wslabel.label_model.label_model import FittedLabelModel
 from wslabel.project.project import Project
 from wslabel.storage.location import Location
-from wslabel.storage.table import Generations, Table, error_count, shard_name
+from wslabel.storage.table import Generations, Table, error_count, shard_name, superseded
 from wslabel.workspace.columns import Part
 from wslabel.workspace.constants import Constants
 from wslabel.workspace.extractors import Extractor, extractors
@@ -145,8 +145,13 @@ class Workspace:
         """
         table = Table(self.location, folder)
         items = group_items(self.shards, inputs or {})
-        done = set(table.names())
-        return GroupTable(table, items, [item for item in items if item.name not in done])
+        done = table.names()
+        return GroupTable(
+            table=table,
+            items=items,
+            missing=[item for item in items if item.name not in done],
+            leftovers=tuple(superseded(done, [item.name for item in items])),
+        )
 
     def _voting_generations(self) -> dict[str, Generations]:
         return {name: self.generations[name] for name in self.voting_features}

@@ -9,7 +9,7 @@ from wslabel.features.color import ColorConfig
 from wslabel.features.decode import decode
 from wslabel.features.resize import prepare
 from wslabel.features.thumbnail import ThumbnailConfig
-from wslabel.stages.featurize.prepare import ImagePreparer, PreparedImage, input_kind
+from wslabel.stages.featurize.prepare import ImagePreparer, PreparedImage
 
 COLOR, THUMBNAIL = ColorConfig(kind="color"), ThumbnailConfig(kind="thumbnail", size=16)
 PREPROCESS = Preprocess(resize=20, crop=16, mean=(0.1, 0.2, 0.3))
@@ -31,9 +31,3 @@ def test_what_cannot_be_fetched_or_decoded_has_an_error_and_nothing_else(scenes:
     data = (scenes / "coast" / "c00.jpg").read_bytes()
     small = ImagePreparer((), (), max_pixels=100)
     assert small(data) == PreparedImage("too_large")
-
-
-def test_normalizing_is_left_to_the_network_so_that_networks_share_their_inputs() -> None:
-    other = PREPROCESS.model_copy(update={"std": (1.0, 1.0, 1.0)})
-    assert input_kind(PREPROCESS) == input_kind(other)
-    assert input_kind(PREPROCESS) != input_kind(PREPROCESS.model_copy(update={"crop": 15}))

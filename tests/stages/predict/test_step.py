@@ -10,7 +10,7 @@ from tests.examples.tables import CLASSES, DIM, FEATURE, ROWS, SHARDS, draw, lab
 from wslabel.columns import to_array
 from wslabel.examples.inputs import Inputs
 from wslabel.networks.factory import BuildLinear
-from wslabel.stages.predict.step import Predict, PredictItem, TrainedNetwork
+from wslabel.stages.predict.step import PredictItem, PredictStep, TrainedNetwork
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table
 from wslabel.training.checkpoints import Fitted, serialize
@@ -50,7 +50,7 @@ def test_images_without_input_and_those_learned_from_stay_as_null_rows(tmp_path:
         generations=(0, 0, 0),
         missing=dict.fromkeys(networks, group.name),
     )
-    assert Predict(location, networks, len(CLASSES))(item).num_images == 3 * ROWS
+    assert PredictStep(location, networks, len(CLASSES))(item).num_images == 3 * ROWS
     has_input = rows.has_input[: 3 * ROWS]
     for name, expected in (("all", has_input), ("others", has_input & (folds[: 3 * ROWS] == 0))):
         table = Table(location, f"predictions/{name}").read(group.name)

@@ -6,10 +6,10 @@ from functools import partial
 import numpy as np
 
 from wslabel.errors import TooManyErrors
-from wslabel.stages.featurize.prepare import ImagePreparer, input_kind, input_kinds
+from wslabel.stages.featurize.prepare import ImagePreparer
 from wslabel.stages.featurize.step import FEW_ERRORS, FeaturizeStep, mini_batch
 from wslabel.storage.table import Table, shard_name
-from wslabel.workspace.extractors import Extractor
+from wslabel.workspace.extractors import Extractor, input_kind, input_kinds
 
 
 def measure(step: FeaturizeStep, extractors: Sequence[Extractor], shard: int) -> dict[str, str]:

@@ -8,7 +8,6 @@ import numpy as np
 from wslabel.config.preprocess import Preprocess
 from wslabel.features.decode import Undecodable, decode
 from wslabel.features.feature import ImageFeatureConfig
-from wslabel.workspace.extractors import Extractor
 
 
 @dataclass(frozen=True)
@@ -54,15 +53,3 @@ class ImagePreparer:
         from wslabel.features.resize import prepare  # noqa: PLC0415 - loads torch
 
         return PreparedImage(None, values, tuple(prepare(decoded, kind) for kind in self.inputs))
-
-
-def input_kind(preprocess: Preprocess) -> Preprocess:
-    """Reduce a preprocessing to what the CPU half does, so that networks share their inputs."""
-    plain = Preprocess()
-    return preprocess.model_copy(update={"mean": plain.mean, "std": plain.std})
-
-
-def input_kinds(extractors: Sequence[Extractor]) -> tuple[Preprocess, ...]:
-    """List the different inputs that networks ask for, each once."""
-    infos = [e.info for e in extractors if e.is_network and e.info is not None]
-    return tuple(dict.fromkeys(input_kind(info.preprocess) for info in infos))

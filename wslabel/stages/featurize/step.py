@@ -18,10 +18,10 @@ from wslabel.errors import TooManyErrors
 from wslabel.features.feature import FeatureModel, ImageFeatureConfig, NetworkFeatureConfig
 from wslabel.sources.fetch import Fetcher, Unfetchable
 from wslabel.stages.featurize import isolation
-from wslabel.stages.featurize.prepare import ImagePreparer, PreparedImage, input_kind, input_kinds
+from wslabel.stages.featurize.prepare import ImagePreparer, PreparedImage
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table, in_pieces, shard_name
-from wslabel.workspace.extractors import Extractor
+from wslabel.workspace.extractors import Extractor, input_kind, input_kinds
 from wslabel.workspace.workspace import ShardItem
 
 FETCHED_AHEAD = 4

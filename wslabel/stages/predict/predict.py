@@ -9,7 +9,7 @@ from wslabel.engine.step import ItemResult
 from wslabel.errors import WorkLeft
 from wslabel.examples.inputs import Inputs, embedding_dim, inputs_of
 from wslabel.networks.factory import builder
-from wslabel.stages.predict.step import Predict, PredictItem, TrainedNetwork
+from wslabel.stages.predict.step import PredictItem, PredictStep, TrainedNetwork
 from wslabel.stages.result import PredictResult, total_images
 from wslabel.workspace.groups import GroupTable
 from wslabel.workspace.networks import Network
@@ -65,7 +65,7 @@ def run_other(workspace: Workspace, other: Workspace, network: Network) -> Predi
     trained = {network.folder: trained_network(workspace, network, predictions, inputs)}
     items = predict_items([network], {network.folder: predictions})
     classes = tuple(workspace.project.classes)
-    step = Predict(other.location, trained, len(classes))
+    step = PredictStep(other.location, trained, len(classes))
     engine, placement = other.project.engine, placement_of([network])
     results = list(execute(engine, "predict", step, items, placement=placement))
     return PredictResult(
@@ -89,7 +89,7 @@ def _predict_alike(
         for network in networks
         if network.folder in missing
     }
-    step = Predict(workspace.location, trained, len(workspace.project.classes))
+    step = PredictStep(workspace.location, trained, len(workspace.project.classes))
     engine, placement = workspace.project.engine, placement_of(networks)
     return list(execute(engine, "predict", step, items, placement=placement))
 

@@ -85,7 +85,7 @@ class TrainedNetwork:
 
 
 @dataclass(frozen=True)
-class Predict:
+class PredictStep:
     """The step: read inputs, run the networks, commit probabilities.
 
     Attributes:

@@ -46,7 +46,7 @@ Picks = Mapping[int, tuple[Pick, ...]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class LabeledImages:
+class Candidates:
     """The images of a group with all that is known of them.
 
     Attributes:

@@ -15,7 +15,7 @@ from wslabel.labeling.applier import with_cosines
 from wslabel.labeling.labeling_function import Batch, LabelingFunction
 from wslabel.metrics import Calibration, calibrate
 from wslabel.report.statistics import CONFIDENCE_BINS, SCORE_BINS, Histogram, histogram, pairs
-from wslabel.stages.report.picks import LabeledImages, Picks, merged
+from wslabel.stages.report.picks import Candidates, Picks, merged
 from wslabel.storage.location import Location
 from wslabel.storage.table import Generations, Table, shard_name
 from wslabel.workspace.evaluation_files import EvaluationFiles, read_path
@@ -146,7 +146,7 @@ class ReportCountsStep:
     ) -> LabelCounts | None:
         if item.votes is None or probs_NK is None:
             return None
-        labeled = LabeledImages(
+        labeled = Candidates(
             ids_N=images.column("image_id").to_numpy(),
             place_N2=_places(self.location, item.shards),
             truth_N=truth_N,

@@ -46,7 +46,7 @@ class Embedded(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Embed:
+class EmbedStep:
     """The step: give features of both bodies for images whose label or truth is known.
 
     Attributes:
@@ -133,7 +133,7 @@ def scores(embedded: Embedded | None) -> dict[str, float]:
     }
 
 
-def _step(workspace: Workspace, settings: Pretraining) -> Embed:
+def _step(workspace: Workspace, settings: Pretraining) -> EmbedStep:
     is_truth = settings.probe == "truth"
     classes = tuple(workspace.project.classes)
     targets = Targets(
@@ -142,7 +142,7 @@ def _step(workspace: Workspace, settings: Pretraining) -> Embed:
         kind="original" if is_truth else "hard",
         labels=None if is_truth else column(workspace.labels),
     )
-    return Embed(
+    return EmbedStep(
         location=workspace.location,
         inputs=inputs_of(workspace, settings),
         build=network_builder(workspace, settings),
