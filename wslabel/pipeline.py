@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wslabel.config.paths import absolute
 from wslabel.config.problems import chosen
-from wslabel.errors import ConfigError, WorkLeft, nearest
+from wslabel.errors import ConfigError, nearest
 from wslabel.exports.registry import EXPORTS
 from wslabel.project.project import Project
 from wslabel.sources.registry import images_of
@@ -18,7 +18,7 @@ from wslabel.stages import export_labels as exporting
 from wslabel.stages.result import PredictResult, PretrainResult, StageResult, TrainResult
 from wslabel.workspace import log
 from wslabel.workspace.networks import Network
-from wslabel.workspace.requirements import require_features, require_labels
+from wslabel.workspace.requirements import require_features, require_labels, require_network
 from wslabel.workspace.workspace import Workspace
 
 
@@ -335,6 +335,5 @@ def require_trained(project: Project, name: str) -> Network:
     workspace = Workspace(project)
     require_labels(workspace)
     network = workspace.networks[name]
-    if not workspace.location.exists(network.file):
-        raise WorkLeft(f"{network.file} is missing; run the stage train first")
+    require_network(workspace, network)
     return network

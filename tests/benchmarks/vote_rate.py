@@ -55,7 +55,7 @@ def _marginal(made: Project, resources: Resources) -> float:
         output="votes/again",
     )
     items = workspace.votes.items
-    pools = plan(resources, made.engine, num_items=len(items), uses_gpu=False)
+    pools = plan(resources, made.engine, num_items=len(items), uses_gpu=False, is_split=False)
     ends = [time.perf_counter() for _ in tasks.run(step, items, pools)]
     num_images = (len(items) - pools.actors) * GROUP_SIZE * SHARD
     return num_images / (ends[-1] - ends[pools.actors - 1]) / resources.cpus

@@ -40,22 +40,36 @@ def actors_that_fit(gpus: float, per_actor: float) -> int:
 
 
 def plan_or_reason(
-    resources: Resources, engine: Engine, num_items: int, uses_gpu: bool
+    resources: Resources, engine: Engine, num_items: int, *, uses_gpu: bool, is_split: bool
 ) -> Plan | str:
     try:
-        return plan(resources, engine, num_items=num_items, uses_gpu=uses_gpu)
+        return plan(resources, engine, num_items=num_items, uses_gpu=uses_gpu, is_split=is_split)
     except ClusterTooSmall as error:
         return str(error)
 
 
 @settings(deadline=None, max_examples=500)
-@given(resources=clusters, engine=engines, num_items=st.integers(0, 500), uses_gpu=st.booleans())
-@example(Resources(2.0, 2.0), Engine(gpus_per_actor=0.4), 100, True)
-@example(Resources(1.0, 1.0), Engine(), 10, True)
+@given(
+    resources=clusters,
+    engine=engines,
+    num_items=st.integers(0, 500),
+    uses_gpu=st.booleans(),
+    is_split=st.booleans(),
+)
+@example(
+    resources=Resources(2.0, 2.0),
+    engine=Engine(gpus_per_actor=0.4),
+    num_items=100,
+    uses_gpu=True,
+    is_split=True,
+)
+@example(
+    resources=Resources(1.0, 1.0), engine=Engine(), num_items=10, uses_gpu=True, is_split=False
+)
 def test_a_plan_fits_its_cluster_or_is_refused(
-    resources: Resources, engine: Engine, num_items: int, uses_gpu: bool
+    resources: Resources, engine: Engine, num_items: int, *, uses_gpu: bool, is_split: bool
 ) -> None:
-    made = plan_or_reason(resources, engine, num_items, uses_gpu)
+    made = plan_or_reason(resources, engine, num_items, uses_gpu=uses_gpu, is_split=is_split)
     if isinstance(made, str):
         assert REFUSAL.match(made), made
         return
@@ -64,7 +78,7 @@ def test_a_plan_fits_its_cluster_or_is_refused(
     assert engine.actors is None or made.actors <= engine.actors
     assert made.actors * made.cpus_per_actor + made.preparers <= resources.cpus + EPSILON
     if made.gpus_per_actor:
-        assert made.preparers >= 1
+        assert (made.preparers >= 1) is is_split
         assert made.actors <= actors_that_fit(resources.gpus, made.gpus_per_actor)
     else:
         assert made.cpus_per_actor > 0
@@ -82,7 +96,13 @@ def test_a_plan_fits_its_cluster_or_is_refused(
 def test_plain_settings_run_on_any_machine(
     cpus: int, gpus: int, items: int, uses_gpu: bool
 ) -> None:
-    made = plan(Resources(float(cpus), float(gpus)), Engine(), num_items=items, uses_gpu=uses_gpu)
+    made = plan(
+        Resources(float(cpus), float(gpus)),
+        Engine(),
+        num_items=items,
+        uses_gpu=uses_gpu,
+        is_split=True,
+    )
     if uses_gpu and gpus:
         assert made.actors == min(gpus, max(1, items))
     else:
@@ -91,20 +111,22 @@ def test_plain_settings_run_on_any_machine(
 
 @pytest.mark.parametrize("cpus", [1.0, 2.0])
 def test_small_machines_use_all_they_have(cpus: float) -> None:
-    assert plan(Resources(cpus), Engine(), num_items=9, uses_gpu=True) == Plan(actors=int(cpus))
+    assert plan(Resources(cpus), Engine(), num_items=9, uses_gpu=True, is_split=True) == Plan(
+        actors=int(cpus)
+    )
 
 
 def test_one_cpu_and_a_gpu_leave_the_cpu_to_the_preparer() -> None:
-    made = plan(Resources(1.0, 1.0), Engine(), num_items=9, uses_gpu=True)
+    made = plan(Resources(1.0, 1.0), Engine(), num_items=9, uses_gpu=True, is_split=True)
     assert made == Plan(actors=1, cpus_per_actor=0.0, gpus_per_actor=1.0, preparers=1)
 
 
 def test_few_items_start_few_actors() -> None:
-    assert plan(Resources(64.0), Engine(), num_items=3, uses_gpu=False).actors == 3
+    assert plan(Resources(64.0), Engine(), num_items=3, uses_gpu=False, is_split=True).actors == 3
 
 
 def test_a_cluster_without_gpus_runs_on_cpus() -> None:
-    made = plan(Resources(4.0), Engine(), num_items=9, uses_gpu=True)
+    made = plan(Resources(4.0), Engine(), num_items=9, uses_gpu=True, is_split=True)
     assert (made.gpus_per_actor, made.preparers) == (0.0, 0)
 
 
@@ -126,4 +148,12 @@ def test_a_cluster_without_gpus_runs_on_cpus() -> None:
 )
 def test_what_is_missing_is_named(resources: Resources, engine: Engine, told: str) -> None:
     with pytest.raises(ClusterTooSmall, match=told):
-        plan(resources, engine, num_items=9, uses_gpu=True)
+        plan(resources, engine, num_items=9, uses_gpu=True, is_split=True)
+
+
+def test_work_without_a_half_for_the_cpu_needs_no_preparer() -> None:
+    engine, resources = Engine(cpus_per_actor=2), Resources(2.0, 1.0)
+    made = plan(resources, engine, num_items=9, uses_gpu=True, is_split=False)
+    assert made == Plan(actors=1, cpus_per_actor=2.0, gpus_per_actor=1.0)
+    with pytest.raises(ClusterTooSmall, match=r"1 GPU actors of 4 CPUs need 4 CPUs, .* has 2"):
+        plan(resources, Engine(cpus_per_actor=4), num_items=9, uses_gpu=True, is_split=False)

@@ -69,7 +69,7 @@ def _on_ray(
 ) -> Iterator[ItemResult]:
     from wslabel.engine import actor_pool, tasks  # noqa: PLC0415 - loads Ray, once there is work
 
-    pools = plan_pools(engine, len(items), uses_gpu=placement is Placement.GPU)
+    pools = _pools(engine, len(items), uses_gpu=placement is Placement.GPU)
     for module in by_value:
         tasks.ship(module)
     run = tasks.run if placement is Placement.TASKS else actor_pool.run
@@ -93,7 +93,7 @@ def execute_split(
         return
     from wslabel.engine import actor_pool  # noqa: PLC0415 - loads Ray, once there is work
 
-    pools = plan_pools(engine, len(items), uses_gpu=uses_gpu)
+    pools = _pools(engine, len(items), uses_gpu=uses_gpu, is_split=True)
     yield from _tracked(stage, actor_pool.run_split(step, items, pools), len(items))
 
 
@@ -127,12 +127,12 @@ def run_once(engine: Engine, action: Callable[[], T], *, uses_gpu: bool) -> T:
     """Call a function once with the resources of one actor, and wait for its result."""
     from wslabel.engine import tasks  # noqa: PLC0415 - loads Ray, once there is work
 
-    return tasks.once(action, plan_pools(engine, 1, uses_gpu=uses_gpu))
+    return tasks.once(action, _pools(engine, 1, uses_gpu=uses_gpu))
 
 
-def plan_pools(engine: Engine, num_items: int, *, uses_gpu: bool) -> Plan:
-    """Plan for the cluster that there is, which is started if there is none."""
-    return plan(connect(engine), engine, num_items=num_items, uses_gpu=uses_gpu)
+def _pools(engine: Engine, num_items: int, *, uses_gpu: bool, is_split: bool = False) -> Plan:
+    cluster = connect(engine)
+    return plan(cluster, engine, num_items=num_items, uses_gpu=uses_gpu, is_split=is_split)
 
 
 def connect(engine: Engine) -> Resources:

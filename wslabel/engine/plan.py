@@ -1,6 +1,6 @@
 """How a job is spread over a cluster: a pure function of what the cluster has."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wslabel.config.engine import Engine
 from wslabel.errors import ClusterTooSmall
@@ -34,7 +34,9 @@ class Plan:
     preparers: int = 0
 
 
-def plan(resources: Resources, engine: Engine, *, num_items: int, uses_gpu: bool) -> Plan:
+def plan(
+    resources: Resources, engine: Engine, *, num_items: int, uses_gpu: bool, is_split: bool
+) -> Plan:
     """Plan the pools for a job.
 
     Args:
@@ -42,6 +44,7 @@ def plan(resources: Resources, engine: Engine, *, num_items: int, uses_gpu: bool
         engine: What the project file fixes.
         num_items: Shards or groups to do; no pool is larger.
         uses_gpu: Whether the job would run on a GPU where there is one.
+        is_split: Whether it has a half for the CPU, which others then prepare for those with a GPU.
 
     Raises:
         ClusterTooSmall: the cluster can never run it; says what is missing.
@@ -50,7 +53,8 @@ def plan(resources: Resources, engine: Engine, *, num_items: int, uses_gpu: bool
     if gpus is None:
         gpus = 1.0 if uses_gpu and resources.gpus > 0 else 0.0
     if uses_gpu and gpus > 0:
-        return _with_gpus(resources, engine, gpus, num_items)
+        whole = _with_gpus(resources, engine, gpus, num_items)
+        return _with_preparers(whole, resources, num_items) if is_split else whole
     cpus = engine.cpus_per_actor or min(1.0, resources.cpus)
     fitting = int(resources.cpus / cpus) if cpus else 0
     actors = engine.actors or max(1, fitting)
@@ -77,15 +81,19 @@ def _with_gpus(resources: Resources, engine: Engine, gpus: float, num_items: int
     actors = min(actors, max(1, num_items))
     # At least one CPU stays for decoding; actors feed a GPU and need little of their own.
     cpus = engine.cpus_per_actor or min(1.0, max(0.0, resources.cpus - 1) / actors / 2)
-    preparers = int(resources.cpus - actors * cpus)
+    if actors * cpus > resources.cpus:
+        raise ClusterTooSmall(
+            f"engine: {actors} GPU actors of {cpus:g} CPUs need {actors * cpus:g} CPUs, "
+            f"the cluster has {resources.cpus:g}; lower engine.cpus_per_actor"
+        )
+    return Plan(actors=actors, cpus_per_actor=cpus, gpus_per_actor=gpus)
+
+
+def _with_preparers(whole: Plan, resources: Resources, num_items: int) -> Plan:
+    preparers = int(resources.cpus - whole.actors * whole.cpus_per_actor)
     if preparers < 1:
         raise ClusterTooSmall(
-            f"engine: {actors} GPU actors of {cpus:g} CPUs leave none of the cluster's "
-            f"{resources.cpus:g} CPUs for decoding; lower engine.cpus_per_actor"
+            f"engine: {whole.actors} GPU actors of {whole.cpus_per_actor:g} CPUs leave none of "
+            f"the cluster's {resources.cpus:g} CPUs for decoding; lower engine.cpus_per_actor"
         )
-    return Plan(
-        actors=actors,
-        cpus_per_actor=cpus,
-        gpus_per_actor=gpus,
-        preparers=min(preparers, max(1, num_items)),
-    )
+    return replace(whole, preparers=min(preparers, max(1, num_items)))

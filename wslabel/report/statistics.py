@@ -3,14 +3,39 @@
 Shape legend: N images, M labeling functions, K classes, B bins.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
 from wslabel.schema import ABSTAIN
 
+
+class Adds(Protocol):
+    """Something that adds up over shards."""
+
+    def __add__(self, other: Self) -> Self:
+        """Add what another shard shows."""
+        ...
+
+
+K = TypeVar("K")
+T = TypeVar("T", bound=Adds)
 SCORE_BINS, CONFIDENCE_BINS = 600, 20
 """Scores are counted finely, since a chart shows the part of their range that they fill."""
+
+
+def added(first: Mapping[K, T], second: Mapping[K, T]) -> dict[K, T]:
+    """Add up what stands under the same name.
+
+    >>> added({"a": 1, "b": 2}, {"b": 3})
+    {'a': 1, 'b': 5}
+    """
+    sums = dict(first)
+    for name, value in second.items():
+        sums[name] = sums[name] + value if name in sums else value
+    return sums
 
 
 @dataclass(frozen=True, eq=False)

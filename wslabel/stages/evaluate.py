@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import reduce
-from typing import ClassVar, Protocol, Self, TypeVar
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ from wslabel.report import evaluation_sections
 from wslabel.report.evaluation import LABELS, Evaluation, FunctionScore, Performance
 from wslabel.report.judging import Answers, HardLabels, judge, judge_labels
 from wslabel.report.presentation import Presentation
+from wslabel.report.statistics import added
 from wslabel.stages.result import StageResult
 from wslabel.storage.location import Location
 from wslabel.workspace.evaluation_files import EvaluationFiles, evaluation_files, read_path
@@ -75,14 +76,6 @@ def _findings(workspace: Workspace) -> "Findings":
     return reduce(operator.add, (result.value for result in results), Findings())
 
 
-class _Adds(Protocol):
-    def __add__(self, other: Self) -> Self: ...
-
-
-T = TypeVar("T", bound=_Adds)
-K = TypeVar("K")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Findings:
     """What one or more groups show; adds up over groups.
@@ -105,18 +98,10 @@ class Findings:
             counts = analysis.merge(self.counts, other.counts)
         return Findings(
             counts=counts,
-            labels=_added(self.labels, other.labels),
-            soft_labels=_added(self.soft_labels, other.soft_labels),
-            networks=_added(self.networks, other.networks),
+            labels=added(self.labels, other.labels),
+            soft_labels=added(self.soft_labels, other.soft_labels),
+            networks=added(self.networks, other.networks),
         )
-
-
-def _added(first: Mapping[K, T], second: Mapping[K, T]) -> dict[K, T]:
-    """Add up what stands under the same name."""
-    sums = dict(first)
-    for name, value in second.items():
-        sums[name] = sums[name] + value if name in sums else value
-    return sums
 
 
 @dataclass(frozen=True)

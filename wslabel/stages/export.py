@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from wslabel.errors import WorkLeft
 from wslabel.examples.inputs import embedding_dim
 from wslabel.networks.factory import builder
 from wslabel.training.onnx import refuse_without_onnx, to_onnx
 from wslabel.workspace.networks import CARD, NETWORK, Network
+from wslabel.workspace.requirements import require_network
 from wslabel.workspace.workspace import Workspace
 
 ONNX = "network.onnx"
@@ -29,8 +29,7 @@ def export(workspace: Workspace, network: Network, output: Path | None = None) -
     """
     refuse_without_onnx()
     location, onnx = workspace.location, f"{network.folder}/{ONNX}"
-    if not location.exists(network.file):
-        raise WorkLeft(f"{network.file} is missing; run the stage train first")
+    require_network(workspace, network)
     if not location.exists(onnx):
         location.create(onnx, _onnx(workspace, network))
     files = [f"{network.folder}/{name}" for name in (NETWORK, CARD, ONNX)]

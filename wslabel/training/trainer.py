@@ -55,7 +55,7 @@ def train(runs: Sequence[Run], store: ModelStore, on_event: OnEvent) -> None:
             try:
                 trainer.fit()
             except ray.train.TrainingFailedError as error:
-                raise TrainingError(f"training failed: {_cause(error)}") from error
+                raise TrainingError(f"training failed: {cause(error)}") from error
     failure = ray.get(queue.failure.remote())
     if failure is not None:
         raise failure
@@ -119,7 +119,8 @@ def _passing_on(queue: Any, on_event: OnEvent) -> Iterator[None]:
         take()
 
 
-def _cause(error: BaseException) -> str:
+def cause(error: BaseException) -> str:
+    """Give the last line of what a worker, or else Ray itself, says went wrong."""
     failures = getattr(error, "worker_failures", None) or {}
     first = next(iter(failures.values()), error)
     lines = [line.strip() for line in str(first).splitlines() if line.strip()]

@@ -14,6 +14,7 @@ from ray.tune.search import BasicVariantGenerator, SearchAlgorithm, Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from wslabel.config.sweep import Asha, Dimension, Sweep
+from wslabel.training.trainer import cause
 
 SCORE, EPOCH = "score", "epoch"
 HEAD = "node:__internal_head__"
@@ -92,7 +93,7 @@ def search(
 
 
 def _trial_result(result: ray.tune.Result) -> TrialResult:
-    error = None if result.error is None else _cause(result.error)
+    error = None if result.error is None else cause(result.error)
     return TrialResult(dict(result.config or {}), dict(result.metrics or {}), error)
 
 
@@ -162,11 +163,6 @@ def _trainable(trial: Trial) -> Callable[[dict[str, Any]], None]:
 
 def _folder(trial: ray.tune.experiment.Trial) -> str:
     return f"trial-{trial.trial_id}"
-
-
-def _cause(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
 
 
 def _be_quiet() -> None:

@@ -2,6 +2,7 @@
 
 from wslabel.errors import SourceError, WorkLeft
 from wslabel.workspace.groups import GroupTable
+from wslabel.workspace.networks import Network
 from wslabel.workspace.workspace import Workspace
 
 
@@ -47,6 +48,16 @@ def require_labels(workspace: Workspace) -> None:
     require_features(workspace)
     if workspace.project.labeling_functions:
         _refuse_missing(workspace.labels, "labels", "label")
+
+
+def require_network(workspace: Workspace, network: Network) -> None:
+    """See that a network is trained.
+
+    Raises:
+        WorkLeft: It is not.
+    """
+    if not workspace.location.exists(network.file):
+        raise WorkLeft(f"{network.file} is missing; run the stage train first")
 
 
 def require_predictions(workspace: Workspace) -> None:

@@ -6,14 +6,13 @@ from dataclasses import replace
 
 from wslabel.engine.execute import Placement, execute
 from wslabel.engine.step import ItemResult
-from wslabel.errors import WorkLeft
 from wslabel.examples.inputs import Inputs, embedding_dim, inputs_of
 from wslabel.networks.factory import builder
 from wslabel.stages.predict.step import PredictItem, PredictStep, TrainedNetwork
 from wslabel.stages.result import PredictResult, total_images
 from wslabel.workspace.groups import GroupTable
 from wslabel.workspace.networks import Network
-from wslabel.workspace.requirements import require_labels
+from wslabel.workspace.requirements import require_labels, require_network
 from wslabel.workspace.workspace import Workspace
 
 Predictions = Mapping[str, GroupTable]
@@ -132,8 +131,7 @@ def trained_network(
     Raises:
         WorkLeft: It is not trained yet.
     """
-    if not workspace.location.exists(network.file):
-        raise WorkLeft(f"{network.file} is missing; run the stage train first")
+    require_network(workspace, network)
     settings = network.settings
     num_classes = len(workspace.project.classes)
     return TrainedNetwork(

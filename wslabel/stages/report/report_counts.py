@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +13,14 @@ from wslabel.engine.step import ItemResult
 from wslabel.labeling.applier import with_cosines
 from wslabel.labeling.labeling_function import Batch, LabelingFunction
 from wslabel.metrics import Calibration, calibrate
-from wslabel.report.statistics import CONFIDENCE_BINS, SCORE_BINS, Histogram, histogram, pairs
+from wslabel.report.statistics import (
+    CONFIDENCE_BINS,
+    SCORE_BINS,
+    Histogram,
+    added,
+    histogram,
+    pairs,
+)
 from wslabel.stages.report.picks import Candidates, Picks, merged
 from wslabel.storage.location import Location
 from wslabel.storage.table import Generations, Table, shard_name
@@ -22,13 +28,6 @@ from wslabel.workspace.evaluation_files import EvaluationFiles, read_path
 from wslabel.workspace.images import class_ids, read_images, votes_matrix
 
 LABEL_MODEL = "label model"
-
-
-class _Adds(Protocol):
-    def __add__(self, other: Self) -> Self: ...
-
-
-T = TypeVar("T", bound=_Adds)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,21 +80,16 @@ class ReportCounts:
     def __add__(self, other: "ReportCounts") -> "ReportCounts":
         return ReportCounts(
             labels=_plus(self.labels, other.labels),
-            scores=_added(self.scores, other.scores),
-            calibration=_added(self.calibration, other.calibration),
+            scores=added(self.scores, other.scores),
+            calibration=added(self.calibration, other.calibration),
             images=self.images + other.images,
         )
 
 
-def _plus(first: T | None, second: T | None) -> T | None:
+def _plus(first: LabelCounts | None, second: LabelCounts | None) -> LabelCounts | None:
     if first is None or second is None:
         return first if second is None else second
     return first + second
-
-
-def _added(first: Mapping[str, T], second: Mapping[str, T]) -> dict[str, T]:
-    sums = {name: _plus(first.get(name), second.get(name)) for name in (*first, *second)}
-    return {name: value for name, value in sums.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
