@@ -15,8 +15,9 @@ from wslabel.engine.cluster import connect
 from wslabel.engine.plan import Resources, plan
 from wslabel.project.project import Project
 from wslabel.stages import vote
-from wslabel.stages.vote import VoteStep, feature_folders
+from wslabel.stages.vote import VoteStep
 from wslabel.storage.table import GROUP_SIZE
+from wslabel.workspace.batches import batch_reader
 from wslabel.workspace.workspace import Workspace
 
 
@@ -51,7 +52,7 @@ def _marginal(made: Project, resources: Resources) -> float:
     step = VoteStep(
         location=workspace.location,
         applier=workspace.functions.applier,
-        folders=feature_folders(workspace),
+        reader=batch_reader(workspace, workspace.functions.applier.reads),
         output="votes/again",
     )
     items = workspace.votes.items

@@ -11,11 +11,13 @@ import numpy as np
 from wslabel.config.problems import chosen
 from wslabel.errors import ConfigError
 from wslabel.labeling import analysis
-from wslabel.labeling.labeling_function import LFConfig
+from wslabel.labeling.applier import LFApplier
+from wslabel.labeling.labeling_function import LFConfig, features_of
 from wslabel.labeling.registry import LABELING_FUNCTIONS
 from wslabel.schema import TRUTH
-from wslabel.stages.vote import VoteStep, refuse_unknown_columns
+from wslabel.stages.vote import refuse_unknown_columns
 from wslabel.storage.table import shard_name
+from wslabel.workspace.batches import BatchReader, batch_reader, read_shards
 from wslabel.workspace.groups import GroupItem, group_items
 from wslabel.workspace.images import class_ids, read_images, votes_matrix
 from wslabel.workspace.workspace import Workspace
@@ -65,16 +67,11 @@ def try_config(workspace: Workspace, settings: Mapping[str, Any]) -> Trial:
     functions = workspace.function_context.make_all([config])
     footer = workspace.images.footer(shard_name(workspace.shards[0]))
     refuse_unknown_columns(functions.applier.functions, footer.schema.to_arrow_schema())
-    features = sorted({c.rpartition(".")[0] for c in functions.applier.reads if "." in c})
-    step = VoteStep(
-        location=workspace.location,
-        applier=functions.applier,
-        folders={f: workspace.extractors[f].folder for f in features} | {"": "images"},
-        output="",
-    )
-    groups = group_items(workspace.shards, {f: workspace.generations[f] for f in features})
-    others = _others(workspace, config.name)
-    parts = [_part(workspace, step, group, others) for group in groups]
+    reads = functions.applier.reads
+    generations = {name: workspace.generations[name] for name in features_of(reads)}
+    reader, others = batch_reader(workspace, reads), _others(workspace, config.name)
+    groups = group_items(workspace.shards, generations)
+    parts = [_part(workspace, functions.applier, reader, group, others) for group in groups]
     counts = reduce(analysis.merge, (part.counts for part in parts))
     (row, *_) = analysis.table(counts, [config.name, *others], workspace.project.classes)
     return Trial(
@@ -107,10 +104,16 @@ class _Part:
     counts: analysis.VoteCounts
 
 
-def _part(workspace: Workspace, step: VoteStep, group: GroupItem, others: Sequence[str]) -> _Part:
-    shards = [step.read(group, index) for index in range(len(group.shards))]
+def _part(
+    workspace: Workspace,
+    applier: LFApplier,
+    reader: BatchReader,
+    group: GroupItem,
+    others: Sequence[str],
+) -> _Part:
+    shards = read_shards(reader, group)
     batch = {name: np.concatenate([shard[name] for shard in shards]) for name in shards[0]}
-    votes_N1 = step.applier(batch)
+    votes_N1 = applier(batch)
     images = read_images(workspace.location, group.shards, [TRUTH])
     truth_N = class_ids(images.column(TRUTH), tuple(workspace.project.classes))
     votes_NM = votes_N1

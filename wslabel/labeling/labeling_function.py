@@ -6,7 +6,7 @@ once what does not depend on the single image is computed (`LFContext.constant`)
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -214,6 +214,15 @@ def present_and_absent(context: LFContext, name: str, *, invert: bool) -> tuple[
     present = class_id(context, name)
     absent = 1 - present if len(context.classes) == 2 else ABSTAIN
     return (absent, present) if invert else (present, absent)
+
+
+def features_of(columns: Iterable[str]) -> list[str]:
+    """Name the features that columns are of, in alphabetical order.
+
+    >>> features_of(["clip.embedding", "title"])
+    ['clip']
+    """
+    return sorted({column.rpartition(".")[0] for column in columns if "." in column})
 
 
 def metadata_column(name: str) -> str:

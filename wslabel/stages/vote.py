@@ -1,7 +1,7 @@
 """Vote: every labeling function over every image, group by group."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow as pa
 
 from wslabel import schema
-from wslabel.columns import to_array
 from wslabel.engine.execute import Placement, execute
 from wslabel.engine.step import ItemResult
-from wslabel.errors import ConfigError, StorageError, nearest
+from wslabel.errors import ConfigError, nearest
 from wslabel.labeling.applier import LFApplier
 from wslabel.labeling.labeling_function import LabelingFunction
 from wslabel.stages.result import StageResult, total_images
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table, shard_name
+from wslabel.workspace.batches import BatchReader, batch_reader, read_shards
 from wslabel.workspace.groups import GroupItem
 from wslabel.workspace.requirements import require_features
 from wslabel.workspace.workspace import Workspace
@@ -46,7 +46,7 @@ def run(workspace: Workspace) -> VoteResult:
     step = VoteStep(
         location=workspace.location,
         applier=functions.applier,
-        folders=feature_folders(workspace),
+        reader=batch_reader(workspace, functions.applier.reads),
         output=votes.table.folder,
     )
     engine = workspace.project.engine
@@ -70,12 +70,6 @@ def run(workspace: Workspace) -> VoteResult:
     )
 
 
-def feature_folders(workspace: Workspace) -> dict[str, str]:
-    """Give the folder of each table that labeling functions read; the images stand under ''."""
-    features = {name: workspace.extractors[name].folder for name in workspace.voting_features}
-    return features | {"": "images"}
-
-
 @dataclass(frozen=True, kw_only=True)
 class VoteStep:
     """The step: read the columns that the labeling functions ask for, vote, commit.
@@ -83,18 +77,18 @@ class VoteStep:
     Attributes:
         location: Root of the workspace.
         applier: The labeling functions.
-        folders: Folder of each feature that they read, and of the images under ''.
+        reader: What gives them their columns.
         output: Folder of the votes.
     """
 
     location: Location
     applier: LFApplier
-    folders: Mapping[str, str]
+    reader: BatchReader
     output: str
 
     def __call__(self, item: GroupItem) -> ItemResult:
         """Vote on a group."""
-        shards = [self.read(item, index) for index in range(len(item.shards))]
+        shards = read_shards(self.reader, item)
         names = shards[0].keys()
         votes_NM = self.applier({n: np.concatenate([shard[n] for shard in shards]) for n in names})
         starts = np.cumsum([len(shard["image_id"]) for shard in shards])[:-1]
@@ -108,33 +102,6 @@ class VoteStep:
         ]
         Table(self.location, self.output).commit(item.name, tables)
         return ItemResult(item=item.key, num_images=len(votes_NM))
-
-    def read(self, item: GroupItem, index: int) -> dict[str, np.ndarray]:
-        """Zip the columns of one shard; row i is the same image in every table."""
-        batch: dict[str, np.ndarray] = {}
-        for feature, names in self._columns.items():
-            generation = item.generations[feature][index] if feature else 0
-            wanted = names if "image_id" in batch else ["image_id", *names]
-            table = Table(self.location, self.folders[feature]).read(
-                shard_name(item.shards[index], generation), wanted
-            )
-            prefix = f"{feature}." if feature else ""
-            for name in wanted:
-                key = name if name == "image_id" else prefix + name
-                batch[key] = to_array(table.column(name))
-            if table.num_rows != len(batch["image_id"]):
-                folder = self.folders[feature]
-                raise StorageError(f"{folder}: shard {item.shards[index]} holds other images")
-        return batch
-
-    @property
-    def _columns(self) -> dict[str, list[str]]:
-        """Group the columns that are read by their table; metadata are in the images, ''."""
-        by_table: dict[str, list[str]] = {}
-        for column in self.applier.reads:
-            feature, _, name = column.rpartition(".")
-            by_table.setdefault(feature, []).append(name)
-        return by_table or {"": []}
 
 
 def refuse_unknown_columns(functions: Sequence[LabelingFunction], images: pa.Schema) -> None:

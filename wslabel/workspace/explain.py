@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from wslabel.columns import to_array
 from wslabel.errors import SourceError, nearest
+from wslabel.labeling.labeling_function import features_of
 from wslabel.schema import ABSTAIN
 from wslabel.storage.table import Table, shard_name
+from wslabel.workspace.batches import batch_reader
 from wslabel.workspace.groups import GroupTable
 from wslabel.workspace.requirements import require_features
 from wslabel.workspace.workspace import Workspace
@@ -132,25 +133,16 @@ def _named(values: Values, classes: list[str]) -> Values:
 
 def _scores(workspace: Workspace, shard: int, row: int) -> dict[str, Values]:
     """Give score and thresholds of the labeling functions that go by a number."""
+    functions = workspace.functions.applier.functions
+    reads = list(dict.fromkeys(c for lf in functions if lf.thresholds for c in lf.reads))
+    generations = {name: workspace.generations[name][shard] for name in features_of(reads)}
+    columns = batch_reader(workspace, reads).read(shard, generations)
+    batch = {name: column[row : row + 1] for name, column in columns.items()}
     scores: dict[str, Values] = {}
-    for lf in workspace.functions.applier.functions:
+    for lf in functions:
         scores[lf.name] = {}
         if lf.thresholds:
-            score = float(lf.scores(_batch(workspace, lf.reads, shard, row))[0])
+            score = float(lf.scores(batch)[0])
             shown = None if np.isnan(score) else round(score, 4)
             scores[lf.name] = {"score": shown} | dict(lf.thresholds)
     return scores
-
-
-def _batch(
-    workspace: Workspace, columns: tuple[str, ...], shard: int, row: int
-) -> dict[str, np.ndarray]:
-    """Read the columns of one image that a labeling function looks at."""
-    batch = {}
-    for column in columns:
-        feature, _, name = column.rpartition(".")
-        generation = workspace.generations[feature][shard] if feature else 0
-        folder = workspace.extractors[feature].folder if feature else "images"
-        table = Table(workspace.location, folder).read(shard_name(shard, generation), [name])
-        batch[column] = to_array(table.column(name).slice(row, 1))
-    return batch

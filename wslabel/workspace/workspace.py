@@ -14,6 +14,7 @@ from wslabel.config.fingerprint import fingerprint
 from wslabel.config.optimization import Optimization
 from wslabel.config.training import Training
 from wslabel.label_model.label_model import FittedLabelModel
+from wslabel.labeling.labeling_function import features_of
 from wslabel.project.project import Project
 from wslabel.storage.location import Location
 from wslabel.storage.table import Generations, Table, error_count, shard_name, superseded
@@ -132,8 +133,7 @@ class Workspace:
     @cached_property
     def voting_features(self) -> list[str]:
         """Features that some labeling function reads."""
-        columns = self.functions.applier.reads
-        return sorted({c.rpartition(".")[0] for c in columns if "." in c})
+        return features_of(self.functions.applier.reads)
 
     def derived(self, folder: str, inputs: Mapping[str, Generations] | None = None) -> GroupTable:
         """Look at a derived table.

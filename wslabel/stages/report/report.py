@@ -7,11 +7,13 @@ from functools import reduce
 from typing import ClassVar
 
 from wslabel.engine.execute import Placement, execute
+from wslabel.labeling.labeling_function import features_of
 from wslabel.report.evaluation import Evaluation
 from wslabel.report.page import render
 from wslabel.stages.report.report_counts import ReportCounts, ReportCountsStep
 from wslabel.stages.report.sections import presentation, scored_functions
 from wslabel.stages.result import StageResult
+from wslabel.workspace.batches import batch_reader
 from wslabel.workspace.evaluation_files import evaluation_files
 from wslabel.workspace.requirements import require_evaluation
 from wslabel.workspace.workspace import Workspace
@@ -59,14 +61,13 @@ def run(workspace: Workspace) -> ReportResult:
 
 def _counts(workspace: Workspace) -> ReportCounts:
     scored = scored_functions(workspace)
-    columns = [column for lf in scored for column in lf.reads]
-    features = sorted({column.rpartition(".")[0] for column in columns} - {""})
+    reads = list(dict.fromkeys(column for lf in scored for column in lf.reads))
     step = ReportCountsStep(
         location=workspace.location,
         classes=tuple(workspace.project.classes),
         functions=scored,
-        folders={name: workspace.extractors[name].folder for name in features},
-        generations={name: workspace.generations[name] for name in features},
+        reader=batch_reader(workspace, reads),
+        generations={name: workspace.generations[name] for name in features_of(reads)},
     )
     results = execute(
         workspace.project.engine,

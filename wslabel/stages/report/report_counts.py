@@ -11,7 +11,7 @@ from wslabel import schema
 from wslabel.columns import to_array
 from wslabel.engine.step import ItemResult
 from wslabel.labeling.applier import with_cosines
-from wslabel.labeling.labeling_function import Batch, LabelingFunction
+from wslabel.labeling.labeling_function import LabelingFunction
 from wslabel.metrics import Calibration, calibrate
 from wslabel.report.statistics import (
     CONFIDENCE_BINS,
@@ -24,6 +24,7 @@ from wslabel.report.statistics import (
 from wslabel.stages.report.picks import Candidates, Picks, merged
 from wslabel.storage.location import Location
 from wslabel.storage.table import Generations, Table, shard_name
+from wslabel.workspace.batches import BatchReader
 from wslabel.workspace.evaluation_files import EvaluationFiles, read_path
 from wslabel.workspace.images import class_ids, read_images, votes_matrix
 
@@ -100,14 +101,14 @@ class ReportCountsStep:
         location: Root of the workspace.
         classes: Class names in the order of their ids.
         functions: Labeling functions that go by a number.
-        folders: Folder of each feature that these read.
-        generations: Newest generation of each shard in these features.
+        reader: What gives these their columns.
+        generations: Newest generation of each shard in the features that they read.
     """
 
     location: Location
     classes: tuple[str, ...]
     functions: Sequence[LabelingFunction]
-    folders: Mapping[str, str]
+    reader: BatchReader
     generations: Mapping[str, Generations]
 
     def __call__(self, item: EvaluationFiles) -> ItemResult:
@@ -160,23 +161,13 @@ class ReportCountsStep:
     def _scores(self, shards: Sequence[int]) -> dict[str, Histogram]:
         counted: dict[str, Histogram] = {}
         for shard in shards if self.functions else ():
-            batch = with_cosines(self.functions, self._batch(shard))
+            known = {name: newest[shard] for name, newest in self.generations.items()}
+            batch = with_cosines(self.functions, self.reader.read(shard, known))
             for lf in self.functions:
                 assert lf.score_range is not None
                 scores = histogram(lf.scores(batch), *lf.score_range, SCORE_BINS)
                 counted[lf.name] = counted[lf.name] + scores if lf.name in counted else scores
         return counted
-
-    def _batch(self, shard: int) -> Batch:
-        """Read what the labeling functions read of one shard; metadata are in the images."""
-        batch = {}
-        for column in dict.fromkeys(column for lf in self.functions for column in lf.reads):
-            feature, _, name = column.rpartition(".")
-            table = Table(self.location, self.folders[feature] if feature else "images")
-            generation = self.generations[feature][shard] if feature else 0
-            read = table.read(shard_name(shard, generation), [name])
-            batch[column] = to_array(read.column(0))
-        return batch
 
 
 def _places(location: Location, shards: Sequence[int]) -> np.ndarray:
