@@ -16,8 +16,8 @@ import yaml
 
 from tests.benchmarks.training import project
 from wslabel.project.loading import load
-from wslabel.stages.train.model_store import WorkspaceModels
 from wslabel.stages.train.runs import training_run
+from wslabel.stages.train.workspace_models import WorkspaceModels
 from wslabel.training.local import train_here
 from wslabel.workspace.workspace import Workspace
 

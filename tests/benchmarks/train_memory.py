@@ -25,7 +25,7 @@ TRAIN = """
 import json, resource, sys
 from wslabel.examples.decoded_images import DecodedImages
 from wslabel.project.loading import load
-from wslabel.stages.train.model_store import WorkspaceModels
+from wslabel.stages.train.workspace_models import WorkspaceModels
 from wslabel.stages.train.runs import training_run
 from wslabel.training.local import train_here
 from wslabel.workspace.workspace import Workspace

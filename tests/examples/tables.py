@@ -17,8 +17,8 @@ from wslabel.examples.targets import Targets
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table, in_pieces, shard_name
 from wslabel.training.batch import Batch
-from wslabel.workspace.columns import Column
 from wslabel.workspace.groups import GroupItem, group_items
+from wslabel.workspace.shard_reader import ShardReader
 
 CLASSES = ("jungle", "sea", "city")
 SHARDS = (0, 1, 2, 64)  # two groups
@@ -105,9 +105,9 @@ def label_groups() -> list[GroupItem]:
     return group_items(SHARDS, {"input": dict.fromkeys(SHARDS, 0)})
 
 
-def labels_of(location: Location) -> Column:
+def labels_of(location: Location) -> ShardReader:
     files = {group.key // 64: group.name for group in label_groups()}
-    return Column(location, LABELS, files)
+    return ShardReader(location, LABELS, files)
 
 
 def targets_of(location: Location, kind: str | None, **changes: Any) -> Targets:

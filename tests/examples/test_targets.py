@@ -25,7 +25,7 @@ from tests.examples.tables import (
 )
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table
-from wslabel.workspace.columns import Column, Part
+from wslabel.workspace.shard_reader import FoldPart, ShardReader
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -87,13 +87,15 @@ def test_a_fold_and_its_complement_are_all_images(workspace: Location) -> None:
         shards = [SHARDS.index(shard) for shard in group.shards]
         tables = [pa.table({"fold": folds[i * ROWS : (i + 1) * ROWS]}) for i in shards]
         Table(workspace, "folds/x").commit(group.name, tables)
-    column = Column(workspace, "folds/x", {g.key // 64: g.name for g in label_groups()})
+    column = ShardReader(workspace, "folds/x", {g.key // 64: g.name for g in label_groups()})
     every = dict(seen(batches_of(examples(workspace, "soft"))))
     for fold in range(4):
         held, rest = (
             dict(
                 seen(
-                    batches_of(examples(workspace, "soft", parts=(Part(column, fold, is_held=h),)))
+                    batches_of(
+                        examples(workspace, "soft", parts=(FoldPart(column, fold, is_held=h),))
+                    )
                 )
             )
             for h in (True, False)

@@ -12,7 +12,7 @@ from wslabel.errors import ConfigError
 from wslabel.experiments.compare import compare, splits_of
 from wslabel.experiments.folds import by_truth
 from wslabel.stages.train.runs import training_run
-from wslabel.workspace.columns import Part
+from wslabel.workspace.shard_reader import FoldPart
 from wslabel.workspace.workspace import Workspace
 
 
@@ -57,7 +57,7 @@ def test_a_network_judges_exactly_what_was_held_out_of_it(learnable: Learnable) 
     truth_N = np.concatenate([t.to_numpy() for t in truth]) == "sea"
     found_N = np.full(60, -1)
     for fold in range(3):
-        part = Part(folds, fold, is_held=False)
+        part = FoldPart(folds, fold, is_held=False)
         settings = project.training.variant("original")
         network = workspace.network("original", settings, parts=(part,), splits=schema.SPLITS)
         derived = workspace.predictions(network)
@@ -85,7 +85,7 @@ def test_what_is_held_out_does_not_validate_either(learnable: Learnable) -> None
     ]
     split_N = np.concatenate([part.to_numpy() for part in parts])
     for fold in range(3):
-        part = Part(folds, fold, is_held=False)
+        part = FoldPart(folds, fold, is_held=False)
         run = training_run(
             workspace, workspace.network("x", settings, parts=(part,), splits=splits)
         )

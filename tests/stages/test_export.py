@@ -14,8 +14,8 @@ from wslabel.examples.inputs import inputs_of
 from wslabel.project.project import Project
 from wslabel.stages.export import export
 from wslabel.stages.predict import predict
-from wslabel.stages.train.model_store import WorkspaceModels
 from wslabel.stages.train.runs import training_run
+from wslabel.stages.train.workspace_models import WorkspaceModels
 from wslabel.training.local import train_here
 from wslabel.workspace.networks import CARD, NETWORK
 from wslabel.workspace.workspace import Workspace

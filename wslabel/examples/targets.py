@@ -11,8 +11,8 @@ from wslabel.columns import to_array
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table, shard_name
 from wslabel.training import soft_labels
-from wslabel.workspace.columns import Column, Part
 from wslabel.workspace.images import class_ids
+from wslabel.workspace.shard_reader import FoldPart, ShardReader
 
 
 class ShardTargets(NamedTuple):
@@ -49,8 +49,8 @@ class Targets:
     classes: tuple[str, ...]
     splits: tuple[str, ...]
     kind: str | None
-    labels: Column | None = None
-    parts: tuple[Part, ...] = ()
+    labels: ShardReader | None = None
+    parts: tuple[FoldPart, ...] = ()
     confidence_threshold: float = 0.0
     unlabeled: bool = False
     smoothing: tuple[float, str] = (0.0, "uniform")

@@ -20,10 +20,10 @@ from wslabel.report.presentation import Presentation
 from wslabel.stages.predict.predict import predict_networks
 from wslabel.stages.result import StageResult
 from wslabel.stages.train.train import train_networks
-from wslabel.workspace.columns import Part
 from wslabel.workspace.images import class_ids, read_images
 from wslabel.workspace.networks import Network
 from wslabel.workspace.requirements import require_labels
+from wslabel.workspace.shard_reader import FoldPart
 from wslabel.workspace.workspace import Workspace
 
 
@@ -91,13 +91,13 @@ def _compared(workspace: Workspace, reference: str) -> tuple[int, NetworkCompari
     return made, compared(answers, reference, len(workspace.project.classes))
 
 
-def _slices(workspace: Workspace, seed: int) -> list[tuple[Part, ...]]:
+def _slices(workspace: Workspace, seed: int) -> list[tuple[FoldPart, ...]]:
     """Give the parts of the images that networks of a seed learn from."""
     folds = workspace.project.comparison.folds
     if folds is None:
         return [()]
     column = by_truth(workspace, folds, seed)
-    return [(Part(column, fold, is_held=False),) for fold in range(folds)]
+    return [(FoldPart(column, fold, is_held=False),) for fold in range(folds)]
 
 
 def splits_of(comparison: Comparison, settings: Training) -> tuple[str, ...]:

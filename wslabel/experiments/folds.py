@@ -8,9 +8,9 @@ import pyarrow as pa
 from wslabel import schema
 from wslabel.columns import to_array
 from wslabel.config.fingerprint import fingerprint
-from wslabel.workspace.columns import Column, column
 from wslabel.workspace.groups import GroupItem, GroupTable
 from wslabel.workspace.images import class_ids, read_images
+from wslabel.workspace.shard_reader import ShardReader, shard_reader
 from wslabel.workspace.workspace import Workspace
 
 SCHEMA = pa.schema([schema.IMAGE_ID, pa.field("fold", pa.int16(), nullable=False)])
@@ -19,7 +19,7 @@ Strata = Callable[[GroupItem], np.ndarray]
 """Gives the stratum of each image of a group."""
 
 
-def by_truth(workspace: Workspace, num_folds: int, seed: int) -> Column:
+def by_truth(workspace: Workspace, num_folds: int, seed: int) -> ShardReader:
     """Draw folds that hold every class alike, by truth; for comparing, never for labels."""
     classes = tuple(workspace.project.classes)
 
@@ -31,7 +31,7 @@ def by_truth(workspace: Workspace, num_folds: int, seed: int) -> Column:
     return _folds(workspace, identity, num_folds, seed, strata)
 
 
-def by_label(workspace: Workspace, num_folds: int, seed: int) -> Column:
+def by_label(workspace: Workspace, num_folds: int, seed: int) -> ShardReader:
     """Draw folds that hold every weak label alike; truth is not looked at."""
     labels = workspace.labels
 
@@ -45,12 +45,12 @@ def by_label(workspace: Workspace, num_folds: int, seed: int) -> Column:
 
 def _folds(
     workspace: Workspace, identity: str, num_folds: int, seed: int, strata: Strata
-) -> Column:
+) -> ShardReader:
     table = workspace.derived(f"folds/{identity}")
     if table.missing:
         strata_N = np.concatenate([strata(group) for group in table.items])
         _commit(workspace, table, assign_folds(strata_N, num_folds, seed))
-    return column(table)
+    return shard_reader(table)
 
 
 def assign_folds(stratum_N: np.ndarray, num_folds: int, seed: int) -> np.ndarray:

@@ -12,10 +12,10 @@ from wslabel.engine.execute import Placement, execute
 from wslabel.engine.step import ItemResult
 from wslabel.report.judging import Answers
 from wslabel.storage.location import Location
-from wslabel.workspace.columns import Column, column
 from wslabel.workspace.groups import GroupItem, group_items
 from wslabel.workspace.images import class_ids, read_images
 from wslabel.workspace.networks import Network
+from wslabel.workspace.shard_reader import ShardReader, shard_reader
 from wslabel.workspace.workspace import Workspace
 
 Key = tuple[str, int]
@@ -36,7 +36,7 @@ def held_out_answers(
         location=workspace.location,
         classes=tuple(workspace.project.classes),
         predictions={
-            key: [column(workspace.predictions(network)) for network in of_folds]
+            key: [shard_reader(workspace.predictions(network)) for network in of_folds]
             for key, of_folds in networks.items()
         },
         split=split,
@@ -63,7 +63,7 @@ class HeldOutStep:
 
     location: Location
     classes: tuple[str, ...]
-    predictions: Mapping[Key, Sequence[Column]]
+    predictions: Mapping[Key, Sequence[ShardReader]]
     split: str | None
 
     def __call__(self, item: GroupItem) -> ItemResult:
@@ -82,7 +82,7 @@ class HeldOutStep:
         return ItemResult(item=item.key, num_images=len(truth_N), value=answers)
 
 
-def held_out_predictions(predictions: Sequence[Column], group: int) -> np.ndarray:
+def held_out_predictions(predictions: Sequence[ShardReader], group: int) -> np.ndarray:
     """Read one group's predictions of several networks; each image takes the one there is."""
     tables = [column.read_group(group, ["probabilities"]) for column in predictions]
     parts = [to_array(table.column(0)) for table in tables]

@@ -24,9 +24,9 @@ from wslabel.experiments.pseudo_labels import (
 )
 from wslabel.stages.predict.predict import predict_networks
 from wslabel.stages.train.train import train_networks
-from wslabel.workspace.columns import Part, column
 from wslabel.workspace.groups import GroupTable
 from wslabel.workspace.networks import Network
+from wslabel.workspace.shard_reader import FoldPart, shard_reader
 from wslabel.workspace.workspace import Workspace
 
 
@@ -37,7 +37,7 @@ class Learner:
         self,
         workspace: Workspace,
         training: Training,
-        outer: tuple[Part, ...] = (),
+        outer: tuple[FoldPart, ...] = (),
         splits: tuple[str, ...] = ("train",),
     ) -> None:
         """Name the folds within the images learned from, which are drawn if they are not yet.
@@ -53,7 +53,7 @@ class Learner:
         self._training, self._outer, self._splits = training, outer, splits
         folds = by_label(workspace, self._settings.folds, self._settings.seed)
         numbers = range(self._settings.folds)
-        self._inner = [Part(folds, number, is_held=False) for number in numbers]
+        self._inner = [FoldPart(folds, number, is_held=False) for number in numbers]
 
     def network(self, number: int, labels: GroupTable) -> Network:
         """Name the network of a round."""
@@ -67,7 +67,7 @@ class Learner:
         ]
 
     def _named(
-        self, name: str, number: int, labels: GroupTable, inner: tuple[Part, ...]
+        self, name: str, number: int, labels: GroupTable, inner: tuple[FoldPart, ...]
     ) -> Network:
         own = None if number == 0 else labels  # round 0 is that of the label model
         parts = (*self._outer, *inner)
@@ -83,9 +83,9 @@ class Learner:
         corrected = workspace.derived(f"pseudo_labels/{fingerprint(states, plain)}")
         inputs = RoundInputs(
             location=workspace.location,
-            given=column(workspace.labels),
-            before=column(before),
-            predictions=tuple(map(column, predictions)),
+            given=shard_reader(workspace.labels),
+            before=shard_reader(before),
+            predictions=tuple(map(shard_reader, predictions)),
             settings=settings,
             splits=self._splits,
         )

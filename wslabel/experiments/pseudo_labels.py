@@ -15,9 +15,9 @@ from wslabel.label_model.hard_labels import hard
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table
 from wslabel.training.soft_labels import mix
-from wslabel.workspace.columns import Column
 from wslabel.workspace.groups import GroupItem
 from wslabel.workspace.images import class_ids, read_images
+from wslabel.workspace.shard_reader import ShardReader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +93,9 @@ class RoundInputs:
     """
 
     location: Location
-    given: Column
-    before: Column
-    predictions: tuple[Column, ...]
+    given: ShardReader
+    before: ShardReader
+    predictions: tuple[ShardReader, ...]
     settings: SelfTraining
     splits: tuple[str, ...] = ("train",)
 

@@ -9,9 +9,9 @@ from wslabel import pipeline
 from wslabel.config.yaml_file import changed
 from wslabel.examples.decoded_images import DecodedImages
 from wslabel.project.loading import build
-from wslabel.stages.train.model_store import WorkspaceModels
 from wslabel.stages.train.runs import training_run
 from wslabel.stages.train.start import check_start
+from wslabel.stages.train.workspace_models import WorkspaceModels
 from wslabel.training import trainer
 from wslabel.training.events import EpochEvent
 from wslabel.training.local import alone, train_run

@@ -17,7 +17,7 @@ from wslabel.storage import files
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table
 from wslabel.workspace.constants import Constants, NotMade
-from wslabel.workspace.weights import locate
+from wslabel.workspace.weight_files import locate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from wslabel.storage import files
 from wslabel.workspace.constants import Constants
 from wslabel.workspace.extractors import Extractor, localized
 from wslabel.workspace.quantiles import Quantiles
-from wslabel.workspace.weights import locate
+from wslabel.workspace.weight_files import locate
 
 T = TypeVar("T")
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from wslabel.config.training import WHERE_IT_RUNS, Training
-from wslabel.workspace.columns import Part
 from wslabel.workspace.groups import GroupTable
+from wslabel.workspace.shard_reader import FoldPart
 
 NETWORK = "network.safetensors"
 """The last file of a network to appear: with it, the network is trained."""
@@ -33,7 +33,7 @@ class Network:
     settings: Training
     folder: str
     labels: GroupTable | None = None
-    parts: tuple[Part, ...] = ()
+    parts: tuple[FoldPart, ...] = ()
     splits: tuple[str, ...] = ("train",)
 
     @property

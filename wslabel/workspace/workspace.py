@@ -18,14 +18,14 @@ from wslabel.labeling.labeling_function import features_of
 from wslabel.project.project import Project
 from wslabel.storage.location import Location
 from wslabel.storage.table import Generations, Table, error_count, shard_name, superseded
-from wslabel.workspace.columns import Part
 from wslabel.workspace.constants import Constants
 from wslabel.workspace.extractors import Extractor, extractors
 from wslabel.workspace.functions import FunctionContext, Functions
 from wslabel.workspace.groups import GroupTable, group_items
 from wslabel.workspace.networks import NETWORK, NOT_IN_NETWORK, Network
 from wslabel.workspace.quantiles import Quantiles
-from wslabel.workspace.weights import start_sha256
+from wslabel.workspace.shard_reader import FoldPart
+from wslabel.workspace.weight_files import start_sha256
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class Workspace:
         name: str,
         settings: Training,
         labels: GroupTable | None = None,
-        parts: tuple[Part, ...] = (),
+        parts: tuple[FoldPart, ...] = (),
         splits: tuple[str, ...] = ("train",),
     ) -> Network:
         """Name a network.
@@ -211,7 +211,7 @@ class Workspace:
         is_weak = kind != "original" or settings.validate_on == "weak"
         given = [d for d in (self.labels if is_weak else None, labels) if d is not None]
         states = [[derived.table.folder, derived.state] for derived in given]
-        slice_ = [splits, *([p.column.folder, p.fold, p.is_held] for p in parts)]
+        slice_ = [splits, *([p.folds.folder, p.fold, p.is_held] for p in parts)]
         classes, start = self.project.classes, self._start(settings)
         identity = fingerprint(plain, kind, self._reads(settings), states, start, classes, slice_)
         return Network(

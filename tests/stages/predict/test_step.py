@@ -14,10 +14,10 @@ from wslabel.stages.predict.step import PredictItem, PredictStep, TrainedNetwork
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table
 from wslabel.training.checkpoints import Fitted, serialize
-from wslabel.workspace.columns import Column, Part
+from wslabel.workspace.shard_reader import FoldPart, ShardReader
 
 
-def network_of(location: Location, output: str, *parts: Part) -> TrainedNetwork:
+def network_of(location: Location, output: str, *parts: FoldPart) -> TrainedNetwork:
     """Keep a linear head of random weights, and say how it predicts."""
     build = BuildLinear(DIM, len(CLASSES))
     torch.manual_seed(0)
@@ -39,7 +39,7 @@ def test_images_without_input_and_those_learned_from_stay_as_null_rows(tmp_path:
     folds = (np.arange(len(SHARDS) * ROWS) % 2).astype(np.int16)
     tables = [pa.table({"fold": folds[i * ROWS : (i + 1) * ROWS]}) for i in range(3)]
     Table(location, "folds/x").commit(group.name, tables)
-    learned = Part(Column(location, "folds/x", {0: group.name}), 1, is_held=True)
+    learned = FoldPart(ShardReader(location, "folds/x", {0: group.name}), 1, is_held=True)
     networks = {
         "all": network_of(location, "predictions/all"),
         "others": network_of(location, "predictions/others", learned),

@@ -11,8 +11,8 @@ from wslabel.errors import WorkLeft
 from wslabel.networks.modules import head
 from wslabel.project.project import Project
 from wslabel.stages.train import pretrain, train
-from wslabel.stages.train.model_store import WorkspaceModels
 from wslabel.stages.train.runs import pretraining_run, training_run
+from wslabel.stages.train.workspace_models import WorkspaceModels
 from wslabel.training.local import train_here
 from wslabel.workspace.workspace import Workspace
 

@@ -15,8 +15,8 @@ from wslabel.networks.factory import Builder
 from wslabel.networks.trained import Predictor
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table
-from wslabel.workspace.columns import Part
 from wslabel.workspace.images import read_images
+from wslabel.workspace.shard_reader import FoldPart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class TrainedNetwork:
     inputs: Inputs
     output: str
     per_class: bool = False
-    parts: tuple[Part, ...] = ()
+    parts: tuple[FoldPart, ...] = ()
 
     def load(self) -> Predictor:
         """Load it on the device that this process may use."""

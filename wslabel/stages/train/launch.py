@@ -7,8 +7,8 @@ from wslabel.engine.execute import connect
 from wslabel.engine.plan import Resources
 from wslabel.engine.progress import Show, showing, tell
 from wslabel.errors import ClusterTooSmall
-from wslabel.stages.train.model_store import WorkspaceModels
 from wslabel.stages.train.start import check_start
+from wslabel.stages.train.workspace_models import WorkspaceModels
 from wslabel.training.events import EpochEvent, OnEvent
 from wslabel.training.local import train_here
 from wslabel.training.run import Run

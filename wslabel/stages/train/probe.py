@@ -18,9 +18,9 @@ from wslabel.networks.trained import Embedder
 from wslabel.stages.train.runs import network_builder
 from wslabel.storage.location import Location
 from wslabel.training import linear_probe
-from wslabel.workspace.columns import column
 from wslabel.workspace.groups import GroupItem, group_items
 from wslabel.workspace.images import class_ids, read_images
+from wslabel.workspace.shard_reader import shard_reader
 from wslabel.workspace.workspace import Workspace
 
 MOST_IMAGES = 20_000
@@ -140,7 +140,7 @@ def _step(workspace: Workspace, settings: Pretraining) -> EmbedStep:
         classes=classes,
         splits=("train",),
         kind="original" if is_truth else "hard",
-        labels=None if is_truth else column(workspace.labels),
+        labels=None if is_truth else shard_reader(workspace.labels),
     )
     return EmbedStep(
         location=workspace.location,

@@ -18,8 +18,8 @@ from wslabel.training.run import Run
 from wslabel.training.self_supervised import QUARTERS, Rotation, SimClr
 from wslabel.training.soft_labels import class_weights
 from wslabel.training.supervised import Mix, Supervised
-from wslabel.workspace.columns import Column, column
 from wslabel.workspace.networks import Network
+from wslabel.workspace.shard_reader import ShardReader, shard_reader
 from wslabel.workspace.workspace import Workspace
 
 
@@ -91,7 +91,7 @@ def training_targets(workspace: Workspace, network: Network) -> Targets:
         classes=tuple(workspace.project.classes),
         splits=network.splits,
         kind=kind,
-        labels=column(network.labels) if network.labels else _labels(workspace, kind),
+        labels=shard_reader(network.labels) if network.labels else _labels(workspace, kind),
         parts=network.parts,
         confidence_threshold=settings.confidence_threshold,
         unlabeled=consistency is not None and consistency.unlabeled,
@@ -127,8 +127,8 @@ def _validation(workspace: Workspace, network: Network) -> Targets | None:
     )
 
 
-def _labels(workspace: Workspace, kind: str) -> Column | None:
-    return None if kind == "original" else column(workspace.labels)
+def _labels(workspace: Workspace, kind: str) -> ShardReader | None:
+    return None if kind == "original" else shard_reader(workspace.labels)
 
 
 def _to_learn(

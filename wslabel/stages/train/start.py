@@ -10,7 +10,7 @@ from wslabel.networks.factory import Builder
 from wslabel.networks.modules import OnImages
 from wslabel.networks.weights import load_body, refuse_folded
 from wslabel.training.run import Run
-from wslabel.workspace.weights import locate_start
+from wslabel.workspace.weight_files import locate_start
 from wslabel.workspace.workspace import Workspace
 
 

@@ -13,8 +13,8 @@ from tests.training.toys import a_run
 from wslabel.errors import ConfigError
 from wslabel.project.loading import load
 from wslabel.project.project import Project
-from wslabel.stages.train.model_store import WorkspaceModels
 from wslabel.stages.train.runs import training_run
+from wslabel.stages.train.workspace_models import WorkspaceModels
 from wslabel.storage.location import Location
 from wslabel.training.events import EpochEvent
 from wslabel.training.local import train_here

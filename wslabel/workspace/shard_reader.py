@@ -1,4 +1,4 @@
-"""One shard or group of a derived table at a time."""
+"""Derived tables, read one shard or group at a time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from wslabel.workspace.groups import GroupTable
 
 
 @dataclass(frozen=True)
-class Column:
+class ShardReader:
     """A derived table of which training reads one shard at a time.
 
     Attributes:
@@ -39,26 +39,26 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Part:
+class FoldPart:
     """The images of a fold, or all others.
 
     Attributes:
-        column: Table with the column `fold`.
+        folds: Table with the column `fold`.
         fold: Number of the fold.
         is_held: Whether the images of the fold are meant, or all others.
     """
 
-    column: Column
+    folds: ShardReader
     fold: int
     is_held: bool
 
     def mask(self, shard: int) -> np.ndarray:
         """Tell which images of a shard belong to it."""
-        folds_N = to_array(self.column.read(shard, ["fold"]).column("fold"))
+        folds_N = to_array(self.folds.read(shard, ["fold"]).column("fold"))
         return np.asarray((folds_N == self.fold) == self.is_held)
 
 
-def column(derived: GroupTable) -> Column:
+def shard_reader(derived: GroupTable) -> ShardReader:
     """Let one shard of a derived table be read at a time."""
     files = {item.key // GROUP_SIZE: item.name for item in derived.items}
-    return Column(derived.table.location, derived.table.folder, files)
+    return ShardReader(derived.table.location, derived.table.folder, files)

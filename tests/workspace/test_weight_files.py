@@ -10,7 +10,7 @@ from wslabel.config.training import Training
 from wslabel.errors import WeightsError
 from wslabel.features.classifier import ClassifierConfig
 from wslabel.storage.files import content_hash
-from wslabel.workspace.weights import locate, locate_start, start_sha256
+from wslabel.workspace.weight_files import locate, locate_start, start_sha256
 
 
 class Counted(ClassifierConfig):
