@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import LINEAR, Learnable, Networks
+from tests.conftest import CNN, LINEAR, Learnable, Networks
 from tests.small import like, made, on_embeddings
 from wslabel import pipeline
 
@@ -32,6 +32,17 @@ def finished(learnable: Learnable) -> Path:
     for _ in pipeline.run(learnable.load(name="finished", training=training)):
         pass
     return learnable.folder / "finished.yaml"
+
+
+@pytest.fixture(scope="module")
+def pretrained(learnable: Learnable) -> Path:
+    """The file of a project whose network began from a pretrained and probed body."""
+    pretraining = CNN | {"method": "rotation", "probe": "truth"}
+    training = CNN | {"labels": "soft", "weights": "pretrained"}
+    project = learnable.load(name="light", pretraining=pretraining, training=training)
+    for _ in pipeline.run(project):
+        pass
+    return learnable.folder / "light.yaml"
 
 
 def asked(program: str, *words: object) -> str:
@@ -74,6 +85,10 @@ def test_writing_a_project_file_is_light(scenes: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", [(), ("--json",), ("--only", "train"), ("--until", "predict")])
 def test_a_run_without_work_is_light(finished: Path, form: tuple[str, ...]) -> None:
     assert asked(COMMAND, "run", finished, *form)
+
+
+def test_what_is_pretrained_is_light_once_it_is_there(pretrained: Path) -> None:
+    assert "pretrain" in asked(COMMAND, "run", pretrained)
 
 
 def test_a_run_without_work_says_so(finished: Path) -> None:
