@@ -3,7 +3,7 @@
 import pytest
 
 from tests.training.toys import a_training
-from wslabel.training.trainer import _cause, _scaling
+from wslabel.training.trainer import _scaling, cause
 
 
 @pytest.mark.parametrize(
@@ -34,5 +34,5 @@ class WorkersFailed(Exception):
 
 
 def test_the_cause_is_the_last_line_of_the_first_worker_that_failed() -> None:
-    assert _cause(WorkersFailed()) == "ValueError: what went wrong"
-    assert _cause(RuntimeError("")) == "RuntimeError"
+    assert cause(WorkersFailed()) == "ValueError: what went wrong"
+    assert cause(RuntimeError("")) == "RuntimeError"
