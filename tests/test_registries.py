@@ -13,8 +13,10 @@ from tests import toy_kinds
 from tests.conftest import BLUE_GREEN, write_config
 from tests.small import feature, made, votes_of
 from tests.toy_kinds import Busiest
+from wslabel.config.preprocess import Preprocess
 from wslabel.errors import ConfigError
 from wslabel.features.decode import decode
+from wslabel.features.resize import prepare
 from wslabel.project.loading import REGISTRIES, load, register
 from wslabel.project.project import Project
 from wslabel.workspace.explain import explain
@@ -89,6 +91,27 @@ def test_toys_go_the_whole_way(scenes: Path, tmp_path: Path, driver_groups: int)
     names = ["jungle", "sea", "-"]
     lines = [f"{i} {names[label]}" for i, label in zip(ids, labels, strict=True)]
     assert Path(exported).read_text().splitlines() == lines
+
+
+@pytest.mark.usefixtures("cluster", "toys")
+def test_a_toy_network_is_loaded_and_known_by_its_file(scenes: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "shade.json"
+    weights.write_text("[1, 0, 2]")
+    network = {"kind": "shade", "model": "toy", "weights": "shade.json", "precision": "float32"}
+    path = write(tmp_path, scenes, features={"net": network}, labeling_functions=[])
+    project = load(path)
+    assert made(project, until="featurize")["featurize"] == 8
+    assert made(project, until="featurize")["featurize"] == 0
+    table = feature(project, "net")
+    data = {path.name: path.read_bytes() for path in scenes.rglob("*.jpg")}
+    preprocess = Preprocess(resize=16, crop=16)
+    means_N3 = [
+        prepare(decode(data[name], 10**6), preprocess).mean(axis=(0, 1))
+        for name in table.column("image_id").to_pylist()
+    ]
+    assert table.column("shade").to_pylist() == pytest.approx(np.array(means_N3) @ [1, 0, 2])
+    weights.write_text("[0, 1, 0]")
+    assert made(load(path), until="featurize")["featurize"] == 8
 
 
 @pytest.mark.usefixtures("cluster", "toys")

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from wslabel.active.acquisition import AcquisitionConfig
 from wslabel.config.base import Fraction
 from wslabel.config.paths import ExistingPath
+from wslabel.config.preprocess import Preprocess
 from wslabel.exports.exporter import ExportConfig, LabeledImages
 from wslabel.features.decode import Decoded
-from wslabel.features.feature import ImageFeatureConfig
+from wslabel.features.feature import ImageFeatureConfig, NetworkFeatureConfig
 from wslabel.features.model_info import ModelInfo
 from wslabel.label_model.label_model import FittedLabelModel, LabelModelConfig
 from wslabel.label_model.summary import Summary
@@ -71,6 +72,49 @@ class BrightnessConfig(ImageFeatureConfig):
     def compute(self, decoded: Decoded) -> tuple[float]:
         """Average all pixels and channels."""
         return (float(decoded.pixels_HW3.mean() / 255),)
+
+
+class ShadeConfig(NetworkFeatureConfig):
+    """Channel means, weighed by the three numbers of a file.
+
+    Attributes:
+        kind: shade.
+        weights: The file, JSON.
+    """
+
+    kind: Literal["shade"]
+    weights: ExistingPath
+
+    def columns(self, info: ModelInfo | None) -> pa.Schema:
+        """Give one number."""
+        return pa.schema([pa.field("shade", pa.float32())])
+
+    def default_weights(self) -> Path:
+        """Refuse: nobody offers any."""
+        raise NotImplementedError
+
+    def describe(self, weights: Path) -> ModelInfo:
+        """Say that it takes small images."""
+        return ModelInfo(Preprocess(resize=16, crop=16))
+
+    def load(self, info: ModelInfo, weights: Path, precision: str) -> "Shade":
+        """Read the numbers."""
+        return Shade(np.array(json.loads(weights.read_text())))
+
+
+@dataclass(frozen=True)
+class Shade:
+    """The model half of the toy."""
+
+    weights_3: NDArray[np.float64]
+
+    def __call__(self, images_NHW3: np.ndarray) -> dict[str, np.ndarray]:
+        """Weigh the channels of a mini-batch."""
+        return {"shade": (images_NHW3.mean(axis=(1, 2)) @ self.weights_3).astype(np.float32)}
+
+    def outputs(self, images_NHW3: np.ndarray) -> np.ndarray:
+        """Give the same, as a column."""
+        return self(images_NHW3)["shade"][:, None]
 
 
 class BrightLFConfig(LFConfig):
@@ -217,6 +261,7 @@ class WordsConfig(ExportConfig):
 KINDS = (
     LinesConfig,
     BrightnessConfig,
+    ShadeConfig,
     BrightLFConfig,
     BusiestConfig,
     OfClassConfig,

@@ -148,22 +148,6 @@ WRONG = {
         {"search": {"labeling_functions.meen.votes": GRID}},
         r"labeling_functions.meen.votes: no 'meen'; did you mean 'mean'",
     ),
-    "what all share": (
-        {"search": {"images.seed": GRID}},
-        r"'images.seed' cannot be searched: trials share images and cluster",
-    ),
-    "what a trial never looks at": (
-        {"search": {"self_training.rounds": {"grid": [1, 2]}}},
-        r"'self_training.rounds' cannot be searched: a trial trains one network, once",
-    ),
-    "where it runs": (
-        {"search": {"training.workers": {"grid": [1, 2]}}},
-        r"'training.workers' cannot be searched: it is the same for all trials; fix it",
-    ),
-    "what the metric says": (
-        {"search": {"training.select_by": {"grid": ["loss", "accuracy"]}}},
-        r"'training.select_by' cannot be searched: it is the sweep's metric",
-    ),
     "workers that cannot be stopped": (
         {
             "search": {"training.label_smoothing": GRID},
@@ -172,27 +156,6 @@ WRONG = {
         },
         r"asha: trials of several workers cannot be stopped early; write asha: null, or fix",
     ),
-    "features by range": (
-        {"search": {"features.thumbnail.size": {"integer": [16, 64]}}, "method": "random"},
-        r"a range would make features anew for each trial; write choice",
-    ),
-    "grid and draw": (
-        {"search": {"training.label_smoothing": GRID}, "method": "optuna"},
-        r"method optuna draws; write choice, not grid",
-    ),
-    "draw and grid": (
-        {"search": {"training.label_smoothing": {"uniform": [0, 0.5]}}},
-        r"method grid needs a grid",
-    ),
-    "two ways": (
-        {"search": {"training.label_smoothing": GRID | {"uniform": [0, 1]}}},
-        r"search.training.label_smoothing: expected one of grid, choice, .*, found grid, uniform",
-    ),
-    "upside down": (
-        {"search": {"training.learning_rate": {"uniform": [1, 0.1]}}, "method": "random"},
-        r"expected two numbers, the lower one first, found \(1.0, 0.1\)",
-    ),
-    "an unknown key": ({"serch": {}}, r"unknown key 'serch'; did you mean 'search'"),
     "several networks": (
         {"search": {"training.label_smoothing": GRID}, "fixed": {}},
         r"a sweep trains one network per trial, found original, soft, hard",
@@ -203,14 +166,6 @@ WRONG = {
             "fixed": {"training.labels": "soft", "training.validate_on": None},
         },
         r"training.validate_on: a sweep chooses by validation",
-    ),
-    "searched and fixed": (
-        {"search": {"training.labels": {"grid": ["soft"]}}},
-        r"fixed: 'training.labels' is searched",
-    ),
-    "no project": (
-        {"search": {"training.label_smoothing": GRID}, "project": "wrong-projekt.yaml"},
-        r"there is no such project file; did you mean 'wrong-project.yaml'",
     ),
 }
 
