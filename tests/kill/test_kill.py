@@ -179,7 +179,7 @@ def test_a_sweep_goes_on_where_its_driver_was_killed(
     grid = {"training.label_smoothing": {"grid": [0.0, 0.1, 0.2, 0.3]}}
     how = {"project": "p.yaml", "search": grid, "metric": "loss", "concurrent": 1}
     config = write_config(tmp_path / "sweep.yaml", how)
-    run_until_stopped(config, "before models/ 12", tmp_path / "marks", "sweep")
+    run_until_stopped(config, "before network.safetensors 2", tmp_path / "marks", "sweep")
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("network.safetensors")}
     assert 0 < len(before) < 4
     out = finish(start(config, "sweep", WSLABEL_QUIET="1"))
