@@ -6,9 +6,10 @@ and one line in `registry.py`.
 
 import math
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, ClassVar, Self
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Literal, Self
 
 import pyarrow as pa
 from pydantic import AfterValidator, Field, model_validator
@@ -51,11 +52,13 @@ class SourceContext:
         s3: How to reach S3: the source's own settings, or else the project's.
         workspace: Root of the workspace, for a source that stores images there.
         tell: Function that shows a line about how a long listing goes.
+        skipped: Files and rows that a source leaves out, by the reason, for it to count.
     """
 
     s3: S3
     workspace: Location
     tell: Callable[[str], None]
+    skipped: Counter[str] = field(default_factory=Counter)
 
 
 class SourceConfig(Settings):
@@ -80,6 +83,15 @@ class SourceConfig(Settings):
     classes: Mapping[str, str | list[str]] | None = None
 
     may_change: ClassVar[frozenset[str]] = frozenset({"s3"})
+
+    @property
+    def known_elsewhere(self) -> Literal["same", "other", "refused"]:
+        """Say what is found under an id that the workspace knows with another uri.
+
+        The `same` image, as where ids are those of a public data set; an `other` one, where ids are
+        made of paths: its uri becomes its id; or, by default, what nobody can know: it is refused.
+        """
+        return "refused"
 
     @abstractmethod
     def list_images(self, context: SourceContext) -> pa.Table:

@@ -249,6 +249,25 @@ class Location:
         finally:
             draft.unlink(missing_ok=True)
 
+    def probe(self) -> None:
+        """See that `create` leaves a file alone that is there.
+
+        Raises:
+            StorageError: It does not.
+        """
+        path = f".probe-{uuid.uuid4().hex}"
+        try:
+            first, second = self.create(path, b"first"), self.create(path, b"second")
+            kept = self.read(path).to_pybytes()
+        finally:
+            self.delete(path)
+        if (first, second, kept) != (True, False, b"first"):
+            raise StorageError(
+                f"{self.root}: this store replaces an object that it was asked to create only if "
+                "there is none (PutObject with If-None-Match: *), so two runs at once could mix up "
+                "images; take one that honors it, as Amazon S3 does"
+            )
+
     def replace(self, path: str, data: pa.Buffer | bytes) -> None:
         """Put other content in the place of a file, whole; only ever an end of its content."""
         replace = self._put_s3 if self.is_s3 else self._replace_local
