@@ -1,8 +1,5 @@
 """Functions of the user's vote by columns, or by rows as Snorkel's do."""
 
-import hashlib
-import statistics
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,9 +12,8 @@ from hypothesis import strategies as st
 from snorkel.labeling import LabelingFunction, PandasLFApplier, labeling_function
 
 from tests.projects import Change, assert_refused, put
-from wslabel.errors import ConfigError
 from wslabel.labeling.applier import LFApplier
-from wslabel.labeling.python import PythonLF, is_snorkel, load
+from wslabel.labeling.python import PythonLF, is_snorkel
 
 Seen = Mapping[str, np.ndarray]
 titles = st.lists(st.text("abc beach tree"), min_size=1, max_size=20)
@@ -102,72 +98,6 @@ def test_a_row_function_that_gives_no_integer_is_refused(odd: object) -> None:
 def test_snorkels_functions_are_told_from_others() -> None:
     assert is_snorkel(mentions_beach)
     assert not is_snorkel(by_title)
-
-
-SOURCE = "def vote_sea(columns):\n    return columns\n\ndef _hidden(columns):\n    return columns\n"
-
-
-def test_a_function_is_loaded_from_a_file_with_the_hash_of_its_source(tmp_path: Path) -> None:
-    path = tmp_path / "my_lfs_for_loading.py"
-    path.write_text(SOURCE)
-    function, module, digest = load("lf", f"{path}:vote_sea")
-    assert function(3) == 3
-    assert module.vote_sea is function
-    assert digest == hashlib.sha256(SOURCE.encode()).hexdigest()
-
-
-def test_a_function_is_loaded_from_a_module(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "my_lf_module.py").write_text(SOURCE)
-    monkeypatch.syspath_prepend(tmp_path)
-    function, module, _ = load("lf", "my_lf_module:vote_sea")
-    assert function is sys.modules["my_lf_module"].vote_sea
-    assert module.__name__ == "my_lf_module"
-
-
-def test_a_missing_function_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    path = tmp_path / "lfs.py"
-    path.write_text(SOURCE)
-    with pytest.raises(
-        ConfigError, match=r"lf: .*lfs\.py has no function 'vote_see'; did you mean"
-    ):
-        load("lf", f"{path}:vote_see")
-
-
-@pytest.mark.parametrize(
-    ("source", "reason"), [("import nowhere_at_all", "ModuleNotFoundError"), ("1 +", "SyntaxError")]
-)
-def test_a_module_that_cannot_be_imported_says_why(
-    tmp_path: Path, source: str, reason: str
-) -> None:
-    path = tmp_path / "broken_lfs.py"
-    path.write_text(source)
-    with pytest.raises(ConfigError, match=rf"labeling function lf: cannot import .*{reason}"):
-        load("lf", f"{path}:vote")
-
-
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot import"):
-        load("lf", f"{tmp_path}/nothing.py:vote")
-
-
-def test_a_file_named_like_a_module_of_pythons_does_not_stand_in_for_it(tmp_path: Path) -> None:
-    path = tmp_path / "statistics.py"
-    path.write_text("import math\n\ndef vote(columns):\n    return math.ceil(0.5)\n")
-    function, module, _ = load("lf", f"{path}:vote")
-    assert function({}) == 1
-    assert module.__name__.startswith("wslabel_user_statistics_")
-    assert statistics.mean([1, 3]) == 2
-    assert sys.modules["statistics"] is statistics
-
-
-def test_two_files_of_one_name_are_two_modules(tmp_path: Path) -> None:
-    for folder, vote in (("a", 0), ("b", 1)):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "own.py").write_text(f"def vote(columns):\n    return {vote}\n")
-    votes = [load("lf", f"{tmp_path / folder / 'own.py'}:vote")[0]({}) for folder in "ab"]
-    assert votes == [0, 1]
 
 
 WRONG: dict[str, tuple[Change, list[str]]] = {

@@ -80,12 +80,12 @@ class MadeFunction:
     Attributes:
         function: The function itself.
         identity: Values that decide its votes beside the tables that it reads; they name the votes.
-        module: Module of the user's own that workers need by value.
+        modules: Modules of the user's own that workers need by value.
     """
 
     function: LabelingFunction
     identity: object
-    module: ModuleType | None = None
+    modules: tuple[ModuleType, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

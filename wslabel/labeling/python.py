@@ -1,16 +1,11 @@
 """Python votes: a function of the user's over columns, or a Snorkel LabelingFunction over rows."""
 
-import hashlib
-import importlib
 import importlib.util
-import inspect
 import operator
 import re
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
@@ -19,7 +14,6 @@ from pydantic import ValidationInfo, field_validator
 from wslabel.config.base import refuse
 from wslabel.config.fingerprint import named
 from wslabel.config.paths import folder_of
-from wslabel.errors import ConfigError, nearest
 from wslabel.labeling.labeling_function import (
     Batch,
     LabelingFunction,
@@ -30,6 +24,7 @@ from wslabel.labeling.labeling_function import (
     Votes,
     metadata_column,
 )
+from wslabel.labeling.user_code import load
 
 
 class PythonLFConfig(LFConfig):
@@ -76,16 +71,21 @@ class PythonLFConfig(LFConfig):
             outline.check_feature(f"{where}.features", name)
 
     def make(self, context: LFContext) -> MadeFunction:
-        """Import the function; the source of its module is part of what decides the votes."""
-        function, module, source = load(self.name, self.function)
+        """Import the function; its source, and what it imports, decide the votes."""
+        loaded = load(self.name, self.function)
         columns = {name: name for name in self.metadata}
         for feature in self.features:
             columns |= {f"{feature}_{c}": f"{feature}.{c}" for c in context.facts(feature).columns}
         made = PythonLF(
-            name=self.name, function=function, columns=columns, by_row=is_snorkel(function)
+            name=self.name,
+            function=loaded.function,
+            columns=columns,
+            by_row=is_snorkel(loaded.function),
         )
         plain = named(self, {"function"})
-        return MadeFunction(made, [plain, self.function.rpartition(":")[2], source], module)
+        return MadeFunction(
+            made, [plain, self.function.rpartition(":")[2], loaded.digest], loaded.modules
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,49 +119,6 @@ class PythonLF(LabelingFunction):
         votes = [self.function(SimpleNamespace(**{n: v[i] for n, v in seen.items()})) for i in rows]
         # Unlike a conversion by numpy, `index` refuses fractions instead of cutting them off.
         return np.array([operator.index(vote) for vote in votes], np.int64)
-
-
-def load(name: str, path: str) -> tuple[Callable[..., Any], ModuleType, str]:
-    """Import a function; also give its module and the hash of the module's source.
-
-    Args:
-        name: Name of the labeling function, for the message.
-        path: `module:function`, or `file.py:function`.
-
-    Raises:
-        ConfigError: There is no such module or function.
-    """
-    where, _, attribute = path.rpartition(":")
-    module = _module(name, where)
-    public = [key for key, value in vars(module).items() if callable(value) and key[0] != "_"]
-    function = getattr(module, attribute, None)
-    if not callable(function):
-        raise ConfigError(
-            f"labeling function {name}: {where} has no function '{attribute}'; "
-            f"{nearest(attribute, public)}"
-        )
-    source = inspect.getsource(module)
-    return function, module, hashlib.sha256(source.encode()).hexdigest()
-
-
-def _module(name: str, where: str) -> ModuleType:
-    try:
-        if not where.endswith(".py"):
-            # The user's own code, which no file of ours could import by its name.
-            return importlib.import_module(where)
-        path = Path(where)
-        # A name of its own: a file called statistics.py must not stand in for Python's.
-        own = f"wslabel_user_{path.stem}_{hashlib.sha256(where.encode()).hexdigest()[:12]}"
-        spec = importlib.util.spec_from_file_location(own, path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[own] = module
-        spec.loader.exec_module(module)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise ConfigError(f"labeling function {name}: cannot import '{where}': {reason}") from error
-    return module
 
 
 def is_snorkel(function: object) -> bool:
