@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from wslabel.config.engine import Engine
 from wslabel.engine.memory import ENVIRONMENT
@@ -45,6 +46,11 @@ def disconnect() -> None:
     """Leave the cluster; one that `connect` started ends."""
     if ray.is_initialized():
         ray.shutdown()
+
+
+def beside_driver() -> NodeAffinitySchedulingStrategy:
+    """Keep an actor that a run cannot lose where its driver is, whose end is the run's anyway."""
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
 
 @contextmanager
