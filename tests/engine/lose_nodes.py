@@ -8,8 +8,10 @@ import ray
 from ray.cluster_utils import Cluster
 
 from tests.engine.steps_for_tests import items
+from wslabel.config.engine import Engine
 from wslabel.engine.actor_pool import run
-from wslabel.engine.plan import Plan
+from wslabel.engine.cluster import connect
+from wslabel.engine.plan import plan
 from wslabel.engine.step import ItemResult
 
 NODES = 3
@@ -25,7 +27,9 @@ def main() -> None:
     nodes = [cluster.add_node(num_cpus=1) for _ in range(NODES)]
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
     done: list[int] = []
-    for result in run(step, items(40), Plan(actors=NODES)):
+    engine = Engine()
+    pools = plan(connect(engine), engine, num_items=40, uses_gpu=True, is_split=False)
+    for result in run(step, items(40), pools):
         done.append(result.item)
         if nodes:
             cluster.add_node(num_cpus=1)

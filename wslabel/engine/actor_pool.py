@@ -14,7 +14,7 @@ import numpy as np
 import ray
 import ray.data
 
-from wslabel.engine.cluster import beside_driver
+from wslabel.engine.cluster import beside_driver, keep_to_own_gpus
 from wslabel.engine.plan import Plan
 from wslabel.engine.step import Item, ItemResult, ItemT, PreparedT, SplitStep, Step, guarded
 from wslabel.errors import WslabelError
@@ -103,6 +103,7 @@ class _Worker:
     """An actor's hold on a step."""
 
     def __init__(self, step: Any, attempts: Any) -> None:
+        keep_to_own_gpus()
         self._step, self._attempts = step, attempts
 
     def _attempt(self, item: Item, half: str, action: Callable[[int], T]) -> T | ItemResult:
