@@ -33,6 +33,11 @@ class FolderConfig(SourceConfig):
 
     may_change: ClassVar[frozenset[str]] = SourceConfig.may_change | {"path", "extensions"}
 
+    @property
+    def metadata_columns(self) -> tuple[str, ...]:
+        """A folder tells nothing of its images but where they are."""
+        return ()
+
     def list_images(self, context: SourceContext) -> pa.Table:
         """List the images of a folder.
 
