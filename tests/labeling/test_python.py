@@ -1,8 +1,11 @@
 """Functions of the user's vote by columns, or by rows as Snorkel's do."""
 
+import copy
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,8 +15,10 @@ from hypothesis import strategies as st
 from snorkel.labeling import LabelingFunction, PandasLFApplier, labeling_function
 
 from tests.projects import Change, assert_refused, put
+from wslabel.errors import ConfigError, LabelingFunctionError
 from wslabel.labeling.applier import LFApplier
-from wslabel.labeling.python import PythonLF, is_snorkel
+from wslabel.labeling.labeling_function import FeatureFacts
+from wslabel.labeling.python import PythonLF, PythonLFConfig, is_snorkel
 
 Seen = Mapping[str, np.ndarray]
 titles = st.lists(st.text("abc beach tree"), min_size=1, max_size=20)
@@ -34,19 +39,73 @@ def is_short(x: SimpleNamespace, longest: int) -> int:
 
 
 def batch(texts: list[str]) -> dict[str, np.ndarray]:
-    ids = np.array([f"i{n}" for n in range(len(texts))], object)
+    ids = np.array([f"sea/i{n}" for n in range(len(texts))], object)
     return {"image_id": ids, "title": np.array(texts, object), "secret.x": np.zeros(len(texts))}
 
 
-def test_a_batch_function_sees_its_columns_and_the_image_ids_only() -> None:
+def by_id(columns: Seen) -> np.ndarray:
+    return np.array([1 if "sea" in image_id else 0 for image_id in columns["image_id"]])
+
+
+@labeling_function()
+def by_own_id(x: SimpleNamespace) -> int:
+    return 1 if "sea" in x.image_id else 0
+
+
+def test_a_batch_function_sees_its_columns_only() -> None:
     seen: list[list[str]] = []
 
     def look(columns: Seen) -> np.ndarray:
         seen.append(sorted(columns))
-        return np.zeros(len(columns["image_id"]), int)
+        return np.zeros(len(columns["title"]), int)
 
     PythonLF(name="lf", function=look, columns={"title": "title"}, by_row=False)(batch(["a", "b"]))
-    assert seen == [["image_id", "title"]]
+    assert seen == [["title"]]
+
+
+@pytest.mark.parametrize(("function", "by_row"), [(by_id, False), (by_own_id, True)])
+def test_an_id_which_may_hold_the_class_is_withheld(function: Any, by_row: bool) -> None:
+    lf = PythonLF(name="lf", function=function, columns={"title": "title"}, by_row=by_row)
+    expected = "lf raised on image 'sea/i0': Unseen: it sees no column 'image_id'; valid: 'title'"
+    with pytest.raises(LabelingFunctionError, match=expected):
+        LFApplier([lf], 2)(batch(["a", "b"]))
+
+
+def test_a_function_may_still_ask_whether_it_sees_a_column() -> None:
+    def careful(columns: Seen) -> np.ndarray:
+        try:
+            return np.asarray(columns["titel"])
+        except KeyError:
+            return np.asarray([columns.get("titel", 1), "titel" in columns])
+
+    def careful_row(x: SimpleNamespace) -> int:
+        assert copy.deepcopy(x) == pickle.loads(pickle.dumps(x)) == x
+        return 1 if hasattr(x, "titel") else 0
+
+    seen = batch(["a", "b"])
+    columns = {"title": "title"}
+    votes = PythonLF(name="lf", function=careful, columns=columns, by_row=False)(seen)
+    assert votes.tolist() == [1, 0]
+    assert PythonLF(name="lf", function=careful_row, columns=columns, by_row=True)(
+        seen
+    ).tolist() == [0, 0]
+
+
+def test_two_columns_under_one_name_are_refused(tmp_path: Path) -> None:
+    """A function would see one of them and take it for the other."""
+    (tmp_path / "own.py").write_text("def vote(columns): ...\n")
+    settings = PythonLFConfig(
+        name="lf",
+        kind="python",
+        function=f"{tmp_path / 'own.py'}:vote",
+        features=["color"],
+        metadata=["color_mean"],
+    )
+    facts = FeatureFacts(kind="color", columns=("mean",))
+    context: Any = SimpleNamespace(facts=lambda _: facts)
+    expected = "lf: would see 'color_mean' and 'color.mean' both as 'color_mean'; rename one"
+    with pytest.raises(ConfigError, match=expected):
+        settings.make(context)
 
 
 def test_columns_go_by_the_names_that_the_function_knows() -> None:
@@ -57,7 +116,7 @@ def test_columns_go_by_the_names_that_the_function_knows() -> None:
         by_row=False,
     )
     assert function.reads == ("color.mean",)
-    votes = function({"image_id": np.array(["a"], object), "color.mean": np.array([4])})
+    votes = function({"color.mean": np.array([4])})
     assert votes.tolist() == [4]
 
 
@@ -108,6 +167,14 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
     "truth for a python function": (
         put("labeling_functions", 4, "metadata", value=["truth"]),
         [": labeling_functions[4] (mine).metadata: ", "must not see 'truth'"],
+    ),
+    "a function that sees nothing": (
+        put("labeling_functions", 4, "features", value=[]),
+        [": labeling_functions[4] (mine): a function that sees nothing can tell nothing; name fea"],
+    ),
+    "a column that the images do not have": (
+        put("labeling_functions", 4, "metadata", value=["title"]),
+        [": labeling_functions[4] (mine).metadata: the images have no metadata column 'title'"],
     ),
     "a function without a module": (
         put("labeling_functions", 4, "function", value="vote"),

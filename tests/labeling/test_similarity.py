@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.projects import SIMILARITY, Change, assert_refused, drop, put, three_classes
-from wslabel.labeling.applier import LFApplier, with_cosines
+from wslabel.labeling.applier import LFApplier, own_batches
 from wslabel.labeling.labeling_function import LabelingFunction
 from wslabel.labeling.similarity import PromptsLF, ThresholdLF, cosines
 from wslabel.schema import ABSTAIN
@@ -177,9 +177,10 @@ def test_votes_with_shared_cosines_are_those_of_each_alone(
     functions, embeddings = case
     images = {"clip.embedding": embeddings, "image_id": np.arange(len(embeddings)).astype(object)}
     alone = [function(images).tolist() for function in functions]
-    shared = with_cosines(functions, images)
-    assert set(shared) == {*images, *(function.cosines_column for function in functions)}
-    assert [function(shared).tolist() for function in functions] == alone
+    shared = list(own_batches(functions, images))
+    for function, own in shared:
+        assert set(own) == {"clip.embedding", function.cosines_column}
+    assert [function(own).tolist() for function, own in shared] == alone
     assert LFApplier(functions, 5)(images).T.tolist() == alone
 
 

@@ -39,6 +39,11 @@ class FolderConfig(SourceConfig):
         """Say that the same path in another folder is another image."""
         return "other"
 
+    @property
+    def metadata_columns(self) -> tuple[str, ...]:
+        """A folder tells nothing of its images but where they are."""
+        return ()
+
     def list_images(self, context: SourceContext) -> pa.Table:
         """List the images of a folder.
 

@@ -7,7 +7,7 @@ and one line in `registry.py`.
 import math
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -73,6 +73,7 @@ class SourceConfig(Settings):
         classes: The source's own name or names for each class; null takes its names as they are.
         may_change: Settings that say where images are or how many there are. A workspace takes
             other values of them; all other settings decide the draw and stay as they are.
+        locked_keys: Settings that name what labeling functions must never see.
     """
 
     source: str
@@ -83,6 +84,24 @@ class SourceConfig(Settings):
     classes: Mapping[str, str | list[str]] | None = None
 
     may_change: ClassVar[frozenset[str]] = frozenset({"s3"})
+    locked_keys: ClassVar[tuple[str, ...]] = ("truth", "split_column")
+
+    @model_validator(mode="after")
+    def _truth_is_locked_away(self) -> Self:
+        for key in self.locked_keys:
+            name = getattr(self, key, None)
+            if name is not None and name in (self.metadata_columns or ()):
+                raise refuse(
+                    f"metadata: '{name}' is what '{key}' names, which labeling functions must "
+                    "never see; leave it out"
+                )
+        return self
+
+    @property
+    def metadata_columns(self) -> Sequence[str] | None:
+        """Name the metadata columns that it lists; None where only the listing tells."""
+        names: Sequence[str] | None = getattr(self, "metadata", None)
+        return names
 
     @property
     def known_elsewhere(self) -> Literal["same", "other", "refused"]:

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from wslabel.errors import SourceError, nearest
+from wslabel.labeling.applier import own_batches
 from wslabel.labeling.labeling_function import features_of
 from wslabel.schema import ABSTAIN
 from wslabel.storage.table import Table, shard_name
@@ -134,15 +135,15 @@ def _named(values: Values, classes: list[str]) -> Values:
 def _scores(workspace: Workspace, shard: int, row: int) -> dict[str, Values]:
     """Give score and thresholds of the labeling functions that go by a number."""
     functions = workspace.functions.applier.functions
-    reads = list(dict.fromkeys(c for lf in functions if lf.thresholds for c in lf.reads))
-    generations = {name: workspace.generations[name][shard] for name in features_of(reads)}
+    scored = [lf for lf in functions if lf.thresholds]
+    reads = list(dict.fromkeys(column for lf in scored for column in lf.reads))
+    features = features_of(reads, workspace.extractors)
+    generations = {name: workspace.generations[name][shard] for name in features}
     columns = batch_reader(workspace, reads).read(shard, generations)
     batch = {name: column[row : row + 1] for name, column in columns.items()}
-    scores: dict[str, Values] = {}
-    for lf in functions:
-        scores[lf.name] = {}
-        if lf.thresholds:
-            score = float(lf.scores(batch)[0])
-            shown = None if np.isnan(score) else round(score, 4)
-            scores[lf.name] = {"score": shown} | dict(lf.thresholds)
+    scores: dict[str, Values] = {lf.name: {} for lf in functions}
+    for lf, own in own_batches(scored, batch):
+        score = float(lf.scores(own)[0])
+        shown = None if np.isnan(score) else round(score, 4)
+        scores[lf.name] = {"score": shown} | dict(lf.thresholds)
     return scores
