@@ -1,14 +1,12 @@
 """Settings are strict about keys, and an endpoint never carries or repeats a secret."""
 
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 from pydantic import Field, ValidationError
 
 from tests.projects import ENDPOINT, assert_refused, full, put, write
 from wslabel.config.base import NAME, Settings, shortened
-from wslabel.config.fingerprint import fingerprint
 from wslabel.errors import ConfigError
 from wslabel.project.loading import load
 
@@ -22,17 +20,6 @@ def test_settings_are_frozen_and_know_a_key_by_its_alias_too() -> None:
     assert Crop.model_validate({"class": "jungle"}).class_ == "jungle"
     with pytest.raises(ValidationError, match="frozen"):
         Crop().size = 4  # type: ignore[misc]
-
-
-class Grown(Crop):
-    margin: int = 0
-    added_keys: ClassVar[frozenset[str]] = frozenset({"margin"})
-
-
-def test_a_key_that_came_later_names_nothing_while_it_is_at_its_default() -> None:
-    assert fingerprint(Grown()) == fingerprint(Crop())
-    assert Grown(margin=1).model_dump() == {"size": 3, "class_": "sea", "margin": 1}
-    assert fingerprint(Grown(margin=1)) != fingerprint(Crop())
 
 
 def test_an_unknown_key_is_refused_with_the_nearest() -> None:

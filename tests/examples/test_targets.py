@@ -85,7 +85,10 @@ def test_a_fold_and_its_complement_are_all_images(workspace: Location) -> None:
     folds = np.random.default_rng(3).integers(0, 4, len(SHARDS) * ROWS).astype(np.int16)
     for group in label_groups():
         shards = [SHARDS.index(shard) for shard in group.shards]
-        tables = [pa.table({"fold": folds[i * ROWS : (i + 1) * ROWS]}) for i in shards]
+        rows = [range(i * ROWS, (i + 1) * ROWS) for i in shards]
+        tables = [
+            pa.table({"image_id": [f"image-{i}" for i in own], "fold": folds[own]}) for own in rows
+        ]
         Table(workspace, "folds/x").commit(group.name, tables)
     column = ShardReader(workspace, "folds/x", {g.key // 64: g.name for g in label_groups()})
     every = dict(seen(batches_of(examples(workspace, "soft"))))

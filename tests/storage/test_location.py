@@ -149,7 +149,7 @@ class TestOnDiskAndS3:
         place.create("a", b"sea")  # opens what can be open
         assert len(pickle.dumps(place)) < 1000
         other = pickle.loads(pickle.dumps(place))
-        assert set(vars(other)) == {"root", "s3", "is_s3", "_base"}
+        assert set(vars(other)) == {"root", "s3", "is_s3", "_base", "digests"}
         assert other.read("a").to_pybytes() == b"sea"
 
     def test_many_files_are_read_in_the_order_asked_for(self, place: Location) -> None:

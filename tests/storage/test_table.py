@@ -14,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wslabel import schema
+from wslabel.errors import StorageError, TransientStorageError
+from wslabel.storage.digests import digest
 from wslabel.storage.location import Location
 from wslabel.storage.table import (
     GROUP_FILE,
@@ -27,6 +29,7 @@ from wslabel.storage.table import (
     piece,
     serialize,
     shard_name,
+    superseded,
 )
 
 SHARDS = st.sets(st.integers(0, 3 * GROUP_SIZE), max_size=40)
@@ -34,12 +37,14 @@ GENERATIONS = st.dictionaries(st.integers(0, 3 * GROUP_SIZE), st.integers(0, 3),
 
 
 def numbers(*values: int) -> pa.Table:
-    return pa.table({"n": pa.array(values, pa.int32())})
+    ids = pa.array(map(str, values), pa.string())
+    return pa.table({"image_id": ids, "n": pa.array(values, pa.int32())})
 
 
 @pytest.fixture
 def table(tmp_path: Path) -> Table:
-    return Table(Location(str(tmp_path)), "votes/abc")
+    """The manifest, whose rows are beside those of no other table."""
+    return Table(Location(str(tmp_path)), "images")
 
 
 class TestNames:
@@ -118,7 +123,7 @@ class TestGroups:
 
     def test_the_names_are_the_same_in_every_run(self) -> None:
         assert groups([3, 4, 70], [{4: 2}]) == [
-            Group((3, 4), "00003-00004.c9fe95c8.parquet"),
+            Group((3, 4), "00003-00004.2-c9fe95c8.parquet"),
             Group((70,), "00070-00070.parquet"),
         ]
 
@@ -130,8 +135,8 @@ class TestCommits:
         assert table.names() == ["00000.parquet"]
 
     def test_some_columns_are_read(self, table: Table) -> None:
-        table.commit("00000.parquet", [pa.table({"a": [1], "b": ["x"]})])
-        assert table.read("00000.parquet", ["b"]).to_pydict() == {"b": ["x"]}
+        table.commit("00000.parquet", [numbers(1)])
+        assert table.read("00000.parquet", ["n"]).to_pydict() == {"n": [1]}
 
     def test_the_first_commit_stays(self, table: Table) -> None:
         assert table.commit("00000.parquet", [numbers(1)]) is True
@@ -157,10 +162,10 @@ class TestCommits:
         assert pa.concat_tables([whole[rows] for rows in pieces]).equals(whole)
         for rows in [*pieces, slice(0, num_rows), slice(num_rows // 3, num_rows - num_rows // 4)]:
             for name in ("00000.parquet", "00001.parquet"):
-                assert table.read_rows(name, ["n"], rows).equals(whole[rows])
+                assert table.read_rows(name, ["n"], rows).equals(whole[rows].select(["n"]))
 
     def test_a_footer_counts_rows_columns_and_nulls(self, table: Table) -> None:
-        shard = pa.table({"a": [1, 2, 3], "error": pa.array([None, "missing", None])})
+        shard = pa.table({"image_id": ["1", "2", "3"], "error": [None, "missing", None]})
         table.commit("00000.parquet", [shard])
         footer = table.footer("00000.parquet")
         assert (footer.num_rows, footer.num_columns, footer.num_row_groups) == (3, 2, 1)
@@ -172,7 +177,7 @@ class TestCommits:
             assert first.equals(serialize([numbers(1, 2)], plain=plain))
 
     def test_plain_encoding_is_plain(self, table: Table) -> None:
-        repeated = pa.table({"text": ["same"] * 500, "n": [1.0] * 500})
+        repeated = pa.table({"image_id": ["same"] * 500, "n": [1.0] * 500})
         table.commit("00000.parquet", [repeated])
         group = table.footer("00000.parquet").row_group(0)
         for index in range(2):
@@ -184,7 +189,7 @@ class TestCommits:
 
     def test_what_is_not_plain_is_smaller(self, table: Table) -> None:
         table = Table(table.location, table.folder, plain=False)
-        table.commit("00000.parquet", [pa.table({"text": ["same"] * 500})])
+        table.commit("00000.parquet", [pa.table({"image_id": ["same"] * 500})])
         assert table.footer("00000.parquet").row_group(0).column(0).compression == "ZSTD"
 
     def test_a_table_that_is_not_there_is_empty(self, table: Table) -> None:
@@ -208,21 +213,72 @@ class TestGenerations:
         assert table.generations() == {}
 
     def test_what_is_covered_goes_and_the_rest_stays(self, table: Table) -> None:
-        old = ["00000-00002.parquet", "00000-00003.0a0a0a0a.parquet", "00003-00003.parquet"]
+        old = ["00000-00002.parquet", "00000-00003.1-0a0a0a0a.parquet", "00003-00003.parquet"]
         other = ["00002-00005.parquet", "00064-00065.parquet", "notes.txt"]
-        self.commit(table, *old, *other, "00000-00003.parquet")
-        table.supersede(["00000-00003.parquet"])
-        assert set(table.names()) == {"00000-00003.parquet", *other}
+        self.commit(table, *old, *other, "00000-00003.2-0b0b0b0b.parquet")
+        table.supersede(["00000-00003.2-0b0b0b0b.parquet"])
+        assert set(table.names()) == {"00000-00003.2-0b0b0b0b.parquet", *other}
 
-    def test_an_older_generation_of_a_shard_goes(self, table: Table) -> None:
-        self.commit(table, "00001.parquet", "00001.1.parquet", "00002.parquet")
-        table.supersede(["00001.1.parquet"])
-        assert table.names() == ["00001.1.parquet", "00002.parquet"]
+    @pytest.mark.parametrize(
+        ("stale", "newer"),
+        [
+            ("00001.1.parquet", "00001.2.parquet"),
+            ("00000-00003.parquet", "00000-00003.1-0a0a0a0a.parquet"),
+            ("00000-00003.1-0b0b0b0b.parquet", "00000-00003.1-0a0a0a0a.parquet"),
+            ("00000-00003.parquet", "00000-00004.parquet"),
+            ("00000-00004.parquet", "00000-00003.1-0a0a0a0a.parquet"),
+        ],
+    )
+    def test_a_stale_driver_removes_nothing_newer(
+        self, table: Table, stale: str, newer: str
+    ) -> None:
+        self.commit(table, stale, newer)
+        table.supersede([stale])
+        assert set(table.names()) == {stale, newer}
 
-    def test_together_the_current_files_cover_a_wider_one(self, table: Table) -> None:
-        self.commit(table, "00000-00001.parquet", "00000.parquet", "00001.parquet")
-        table.supersede(["00000.parquet", "00001.parquet"])
-        assert table.names() == ["00000.parquet", "00001.parquet"]
+    @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 2)), max_size=6), st.data())
+    def test_of_two_states_that_follow_one_another_the_newer_stays(
+        self, steps: list[tuple[int, int]], data: st.DataObject
+    ) -> None:
+        """A state has more shards than one before it, or newer generations, or both."""
+        states = [(set[int]({0}), dict[int, int]())]
+        for shard, raised in steps:
+            shards, known = states[-1]
+            grown = shards | {max(shards) + 1} if raised > 1 else shards
+            states.append((grown, known | {shard: known.get(shard, 0) + 1}))
+        names = [groups(shards, [known])[0].name for shards, known in states]
+        current = data.draw(st.integers(0, len(names) - 1))
+        gone = superseded(set(names), [names[current]])
+        assert set(gone) == {n for n in names[:current] if n not in names[current:]}
+
+    def test_a_retired_generation_is_empty_and_its_name_stays_taken(self, tmp_path: Path) -> None:
+        location = Location(str(tmp_path))
+        Table(location, "images").commit("00001.parquet", [numbers(1, 2)])
+        table = Table(location, "features/x")
+        for name in ("00001.parquet", "00001.1.parquet", "00001.3.parquet"):
+            table.commit(name, [numbers(1, 2)])
+        table.retire("00001.1.parquet")
+        assert table.generations() == {1: 3}
+        assert table.commit("00001.parquet", [numbers(1, 2)]) is False
+        with pytest.raises(TransientStorageError, match="is gone; another run"):
+            table.read("00001.parquet")
+        assert table.read("00001.1.parquet").num_rows == 2
+        every = pd.read_parquet(tmp_path / "features" / "x")
+        assert len(every) == 4  # any reader still reads the folder as it is
+
+    def test_a_late_writer_of_a_generation_changes_nothing(self, tmp_path: Path) -> None:
+        location = Location(str(tmp_path))
+        Table(location, "images").commit("00000.parquet", [numbers(1)])
+        table = Table(location, "features/x")
+        for generation in range(3):
+            name = shard_name(0, generation)
+            table.commit(name, [numbers(1)])
+            table.retire(name)
+        late = numbers(1).append_column("late", pa.array([True]))
+        assert table.commit("00000.1.parquet", [late]) is False
+        table.retire("00000.1.parquet")
+        assert table.generations() == {0: 2}
+        assert table.read("00000.2.parquet").equals(numbers(1))
 
     def test_nothing_current_removes_nothing(self, table: Table) -> None:
         self.commit(table, "00000.parquet", "00000-00001.parquet")
@@ -230,10 +286,69 @@ class TestGenerations:
         assert len(table.names()) == 2
 
     def test_no_file_of_another_is_ever_removed(self, table: Table) -> None:
-        table.commit("00000.parquet", [numbers(1)])
+        self.commit(table, "00000.parquet")
         table.location.create(table.path("notes.txt"), b"mine")
         table.supersede(["00000.parquet"])
         assert table.names() == ["00000.parquet", "notes.txt"]
+
+
+class TestDigests:
+    """A file is read only where its rows are the images of the manifest."""
+
+    @pytest.fixture
+    def location(self, tmp_path: Path) -> Location:
+        location = Location(str(tmp_path))
+        manifest = Table(location, "images")
+        for shard in range(3):
+            manifest.commit(shard_name(shard), [numbers(shard, 10 + shard)])
+        Table(location, "votes/x").commit("00000-00001.parquet", [numbers(0, 10), numbers(1, 11)])
+        Table(location, "features/x").commit("00002.parquet", in_pieces(numbers(2, 12)))
+        return location
+
+    def test_rows_of_the_same_images_are_read(self, location: Location) -> None:
+        votes, feature = Table(location, "votes/x"), Table(location, "features/x")
+        assert votes.read("00000-00001.parquet").num_rows == 4
+        assert feature.read("00002.parquet").equals(numbers(2, 12))
+        row_group = votes.read_row_group("00000-00001.parquet", 1, ["n"])
+        assert row_group.to_pydict() == {"n": [1, 11]}
+
+    @pytest.mark.parametrize("other", [[12, 2], [2], [2, 12, 22], []], ids=str)
+    def test_rows_of_other_images_are_refused(self, location: Location, other: list[int]) -> None:
+        location.delete("images/00002.parquet")
+        Table(location, "images").commit("00002.parquet", [numbers(*other)])
+        again = Location(location.root)
+        for read in (
+            lambda table: table.read("00002.parquet"),
+            lambda table: table.read_row_groups("00002.parquet"),
+            lambda table: table.read_rows("00002.parquet", ["n"], slice(0, 1)),
+        ):
+            with pytest.raises(StorageError, match=r"of other images than images/00002.parquet"):
+                read(Table(again, "features/x"))
+
+    def test_of_a_groups_file_the_shard_that_is_read_counts(self, location: Location) -> None:
+        location.delete("images/00001.parquet")
+        Table(location, "images").commit("00001.parquet", [numbers(7)])
+        votes = Table(Location(location.root), "votes/x")
+        assert votes.read_row_group("00000-00001.parquet", 0, ["n"]).num_rows == 2
+        with pytest.raises(StorageError, match=r"of other images than images/00001.parquet"):
+            votes.read_row_group("00000-00001.parquet", 1, ["n"])
+        with pytest.raises(StorageError, match=r"of other images than images/00001.parquet"):
+            votes.read("00000-00001.parquet")
+
+    def test_a_manifest_that_says_nothing_is_looked_at(self, location: Location) -> None:
+        path = Path(location.root, "images", "00002.parquet")
+        path.unlink()
+        pq.write_table(numbers(2, 12), path)
+        assert Table(location, "features/x").read("00002.parquet").num_rows == 2
+
+    @given(st.lists(st.text(max_size=3), max_size=6), st.lists(st.text(max_size=3), max_size=6))
+    def test_a_digest_tells_lists_of_ids_apart(self, one: list[str], other: list[str]) -> None:
+        first, second = (pa.table({"image_id": pa.array(i, pa.string())}) for i in (one, other))
+        assert (digest(first) == digest(second)) == (one == other)
+        cut = pa.concat_tables([first.slice(0, len(one) // 2), first.slice(len(one) // 2)])
+        assert digest(cut) == digest(first)
+        shifted = pa.table({"image_id": pa.array(["x", *one], pa.string())}).slice(1)
+        assert digest(shifted) == digest(first)
 
 
 # --- law five: any Parquet reader reads the tables as they are ------------------------------------
@@ -303,7 +418,8 @@ def committed(
 ) -> tuple[str, dict[str, list[object]]]:
     """A file of a table and the rows that stand in it."""
     shard, rows = TABLES[request.param]()
-    Table(Location(str(tmp_path)), "t", plain).commit("00000.parquet", [shard, shard.slice(0, 0)])
+    table = Table(Location(str(tmp_path)), "t", plain)
+    table.commit("00000.parquet", [shard, shard.slice(0, 0)])
     return str(tmp_path / "t" / "00000.parquet"), rows
 
 

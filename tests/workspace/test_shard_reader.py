@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from wslabel.storage.location import Location
-from wslabel.storage.table import Table
+from wslabel.storage.table import Table, shard_name
 from wslabel.workspace.groups import GroupTable, group_items
 from wslabel.workspace.shard_reader import FoldPart, ShardReader, shard_reader
 
@@ -15,13 +15,20 @@ FOLDS = {0: [0, 1, 1], 1: [1], 2: [0, 0], 64: [2, None]}
 """Fold of each image by shard; the last image has none."""
 
 
+def _folds(folds: list[int | None]) -> pa.Table:
+    ids = [str(row) for row in range(len(folds))]
+    return pa.table({"image_id": ids, "fold": pa.array(folds, pa.int16())})
+
+
 @pytest.fixture
 def folds(tmp_path: Path) -> ShardReader:
     table = Table(Location(str(tmp_path)), "folds/x")
     items = group_items(list(FOLDS), {})
     for item in items:
-        shards = [pa.table({"fold": pa.array(FOLDS[s], pa.int16())}) for s in item.shards]
+        shards = [_folds(FOLDS[s]) for s in item.shards]
         table.commit(item.name, shards)
+        for shard, rows in zip(item.shards, shards, strict=True):
+            Table(table.location, "images").commit(shard_name(shard), [rows])
     return shard_reader(GroupTable(table=table, items=items, missing=[]))
 
 

@@ -55,6 +55,15 @@ def test_a_changed_function_renames_votes_and_labels_and_no_feature(learnable: L
     assert len(other.votes.missing) == len(other.labels.missing) == 1
 
 
+def test_a_renamed_function_renames_votes(learnable: Learnable) -> None:
+    functions = [*learnable.config["labeling_functions"]]
+    for index, function in enumerate(functions):
+        renamed = [*functions]
+        renamed[index] = function | {"name": f"other_{function['name']}"}
+        other = changed(learnable, labeling_functions=renamed)
+        assert len(other.votes.missing) == 1, function["kind"]
+
+
 def test_a_changed_label_model_renames_labels_and_not_votes(learnable: Learnable) -> None:
     plain, other = changed(learnable), changed(learnable, label_model={"epochs": 51})
     assert other.votes.table.folder == plain.votes.table.folder
@@ -77,6 +86,11 @@ def test_a_network_is_named_by_what_comes_out_and_not_by_where_it_is_trained(
     plain = network_folder(learnable, LINEAR)
     assert plain.startswith("models/soft-")
     assert network_folder(learnable, LINEAR, workers=2, loader_threads=7) == plain
+    float32 = network_folder(learnable, LINEAR, precision="float32")
+    assert network_folder(learnable, LINEAR, precision="float32", use_gpu=True) == float32 == plain
+    # What auto stands for is computed in, so it counts.
+    bfloat16 = network_folder(learnable, LINEAR, precision="bfloat16")
+    assert network_folder(learnable, LINEAR, use_gpu=True) == bfloat16 != plain
     changes: list[dict[str, Any]] = [{"epochs": 4}, {"seed": 1}, {"label_smoothing": 0.1}]
     folders = [network_folder(learnable, LINEAR, **change) for change in changes]
     folders += [network_folder(learnable, CNN), network_folder(learnable, LINEAR, labels="hard")]

@@ -1,17 +1,9 @@
 """What all sections have in common: frozen, and strict about keys."""
 
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from wslabel.errors import nearest
@@ -37,18 +29,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, strict=False)
 
-    added_keys: ClassVar[frozenset[str]] = frozenset()
-    """Keys that came after tables had been named by the others: at their default they are left out
-    of what names a table, so that tables that were made before keep their names."""
-
-    @model_serializer(mode="wrap")
-    def _without_added(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        values: dict[str, Any] = serialize(self)
-        fields = type(self).model_fields
-        for name in self.added_keys:
-            if getattr(self, name) == fields[name].get_default(call_default_factory=True):
-                values.pop(name, None)
-        return values
+    version: ClassVar[int] = 1
+    """To be raised when the same settings, or their defaults, come to mean something else: it is
+    part of what names the tables that they make."""
 
     @model_validator(mode="before")
     @classmethod

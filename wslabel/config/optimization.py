@@ -63,8 +63,8 @@ class Optimization(Settings):
         seed: Seed of the first weights, the order of images, and all other chance.
         batch_norm: Images that batch normalization takes its statistics of: the batch of all
             workers (`synced`) or of each worker (`local`); `frozen` keeps the checkpoint's.
-        precision: Precision of the computation: float32, bfloat16 or float16; `auto` is bfloat16 on
-            a GPU that has it, and float32 anywhere else.
+        precision: Precision of the computation: float32, bfloat16 or float16; `auto` is bfloat16
+            with `use_gpu`, and float32 without. GPUs older than Ampere are fast in float16 only.
         compile: Whether torch.compile prepares the network.
         workers: Number of workers that train together; `[least, most]` lets the group shrink and
             grow.
@@ -125,6 +125,13 @@ class Optimization(Settings):
                 "on one GPU, which NCCL refuses; write 1, or workers: 1"
             )
         return self
+
+    @property
+    def computed_precision(self) -> str:
+        """Precision that is computed in, on whatever machine: it is part of a network's name."""
+        if self.precision != "auto":
+            return self.precision
+        return "bfloat16" if self.use_gpu else "float32"
 
     @property
     def least_workers(self) -> int:

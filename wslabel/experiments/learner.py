@@ -11,7 +11,7 @@ from functools import reduce
 
 import numpy as np
 
-from wslabel.config.fingerprint import fingerprint
+from wslabel.config.fingerprint import fingerprint, named
 from wslabel.config.training import Training
 from wslabel.engine.execute import Placement, execute
 from wslabel.experiments.folds import by_label
@@ -28,6 +28,9 @@ from wslabel.workspace.groups import GroupTable
 from wslabel.workspace.networks import Network
 from wslabel.workspace.shard_reader import FoldPart, shard_reader
 from wslabel.workspace.workspace import Workspace
+
+NOT_IN_LABELS = {"variant", "folds", "rounds", "patience", "seed"}
+"""Settings of self-training that the labels of a round hang on through its networks, if at all."""
 
 
 class Learner:
@@ -79,8 +82,8 @@ class Learner:
         predictions = [workspace.predictions(judge) for judge in judges]
         tables = (workspace.labels, before, *predictions)
         states = [[table.table.folder, table.state] for table in tables]
-        plain = settings.model_dump(include={"threshold", "quota", "agreement", "given_weight"})
-        corrected = workspace.derived(f"pseudo_labels/{fingerprint(states, plain)}")
+        identity = fingerprint(states, named(settings, NOT_IN_LABELS))
+        corrected = workspace.derived(f"pseudo_labels/{identity}")
         inputs = RoundInputs(
             location=workspace.location,
             given=shard_reader(workspace.labels),

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from wslabel import schema
 from wslabel.config.base import Settings, refuse
+from wslabel.config.fingerprint import named
 from wslabel.config.paths import ExistingPath, existing
 from wslabel.config.preprocess import Preprocess
 from wslabel.features.feature import NOT_IN_IDENTITY, FeatureModel, NetworkFeatureConfig
@@ -108,7 +109,7 @@ class ClassifierConfig(NetworkFeatureConfig):
         names: object = self.categories
         if isinstance(self.categories, Categories):
             names = [content_hash(Path(self.categories.file)), self.categories.skip_lines]
-        return [self.model_dump(mode="json", exclude=NOT_IN_IDENTITY), names]
+        return [named(self, NOT_IN_IDENTITY), names]
 
     def default_weights(self) -> Path:
         """Fetch the pretrained weights that the model's library offers."""

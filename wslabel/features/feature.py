@@ -16,6 +16,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from wslabel.config.base import Precision, Settings
+from wslabel.config.fingerprint import named
 from wslabel.features.decode import Decoded
 from wslabel.features.model_info import ModelInfo
 
@@ -31,9 +32,6 @@ class FeatureConfig(Settings):
     """
 
     kind: str
-    version: ClassVar[int] = 1
-    """To be raised when the kind comes to write other values for the same settings."""
-
     picture_column: ClassVar[str | None] = None
     """The column that holds an encoded picture, of kinds that store one."""
 
@@ -104,7 +102,7 @@ class NetworkFeatureConfig(FeatureConfig):
 
     def identity(self, content_hash: Callable[[Path], str]) -> list[object]:
         """Give what decides its values beside the weights; files count by their content."""
-        return [self.model_dump(mode="json", exclude=NOT_IN_IDENTITY), None]
+        return [named(self, NOT_IN_IDENTITY), None]
 
     @abstractmethod
     def default_weights(self) -> Path:

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from wslabel.config.base import Fraction, refuse
-from wslabel.config.fingerprint import fingerprint
+from wslabel.config.fingerprint import fingerprint, named
 from wslabel.config.paths import ExistingPath
 from wslabel.errors import ConfigError, nearest
 from wslabel.labeling.labeling_function import (
@@ -84,7 +84,7 @@ class CategoryLFConfig(LFConfig):
             votes_C=votes_C,
             min_probability=self.min_probability,
         )
-        return MadeFunction(function, [self.model_dump(exclude={"word_vectors"}), identity])
+        return MadeFunction(function, [named(self, {"word_vectors"}), identity])
 
     def _listed(self, context: LFContext, categories: Sequence[str]) -> tuple[np.ndarray, object]:
         """Give the categories that the settings list the classes they are listed for."""

@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import ValidationInfo, field_validator
 
 from wslabel.config.base import refuse
+from wslabel.config.fingerprint import named
 from wslabel.config.paths import folder_of
 from wslabel.errors import ConfigError, nearest
 from wslabel.labeling.labeling_function import (
@@ -83,7 +84,7 @@ class PythonLFConfig(LFConfig):
         made = PythonLF(
             name=self.name, function=function, columns=columns, by_row=is_snorkel(function)
         )
-        plain = self.model_dump(exclude={"function"})
+        plain = named(self, {"function"})
         return MadeFunction(made, [plain, self.function.rpartition(":")[2], source], module)
 
 

@@ -10,9 +10,9 @@ import errno
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -115,6 +115,8 @@ class Location:
         self.s3 = s3 or S3()
         self.is_s3 = root.startswith("s3://")
         self._base = self.root.removeprefix("s3://")
+        self.digests: dict[int, str] = {}
+        """Digests of the images of each shard, as far as they were looked up from here."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to workers as settings; connections are opened where they are used."""
@@ -206,10 +208,13 @@ class Location:
         return retrying(lambda: create(path, memoryview(data)), self.uri(path))
 
     def _create_s3(self, path: str, data: memoryview) -> bool:
+        # A conditional put leaves an object that is there alone.
+        return self._put_s3(path, data, IfNoneMatch="*")
+
+    def _put_s3(self, path: str, data: memoryview, **condition: str) -> bool:
         bucket, _, key = self._full(path).partition("/")
         try:
-            # botocore wants bytes; a conditional put leaves an object that is there alone.
-            self._writer.put_object(Bucket=bucket, Key=key, Body=bytes(data), IfNoneMatch="*")
+            self._writer.put_object(Bucket=bucket, Key=key, Body=bytes(data), **condition)
         except botocore.exceptions.ClientError as error:
             answer = error.response["Error"]
             # Another answer to a race, 409, means that nobody may have won: worth another try.
@@ -225,18 +230,33 @@ class Location:
 
     def _create_local(self, path: str, data: memoryview) -> bool:
         final = Path(self._full(path))
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with self._draft(data) as draft:
+            return _link(draft, final)
+
+    @contextmanager
+    def _draft(self, data: memoryview) -> Iterator[Path]:
+        """Write data to a file of its own, surely on the disk."""
         staging = Path(self._base, STAGING)
-        for folder in (staging, final.parent):
-            folder.mkdir(parents=True, exist_ok=True)
+        staging.mkdir(parents=True, exist_ok=True)
         draft = staging / uuid.uuid4().hex
         try:
             with draft.open("wb") as stream:
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
-            return _link(draft, final)
+            yield draft
         finally:
             draft.unlink(missing_ok=True)
+
+    def replace(self, path: str, data: pa.Buffer | bytes) -> None:
+        """Put other content in the place of a file, whole; only ever an end of its content."""
+        replace = self._put_s3 if self.is_s3 else self._replace_local
+        retrying(lambda: replace(path, memoryview(data)), self.uri(path))
+
+    def _replace_local(self, path: str, data: memoryview) -> None:
+        with self._draft(data) as draft:
+            draft.replace(self._full(path))
 
     def delete(self, path: str) -> None:
         """Remove a file; one that is gone already is no error."""

@@ -2,8 +2,11 @@
 
 A shard table has one file per shard, `00017.parquet`; a shard whose failed images were taken up
 again has a newer generation, `00017.1.parquet`. A group table has one file per group of 64 shards,
-`00000-00063.parquet`, with one row group per shard; a short hash follows the range where a shard
-of it is of a newer generation. So the name of a group's file follows from what it is made of.
+`00000-00063.parquet`, with one row group per shard; a number and a short hash follow the range
+where a shard of it is of a newer generation. So the name of a group's file follows from what it is
+made of, and the number tells which of two is newer.
+
+Every file says of which images its rows are, and is read only where these are the manifest's.
 """
 
 import hashlib
@@ -15,13 +18,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from wslabel.errors import StorageError, TransientStorageError
+from wslabel.storage.digests import DIGESTS, digest, digests_in
 from wslabel.storage.location import Location
 
 GROUP_SIZE = 64
 PIECES = 8
 """Of a shard's thumbnails, each a row group, so that training holds a part of many shards."""
 SHARD_FILE = re.compile(r"(\d{5,})(?:\.(\d+))?\.parquet")
-GROUP_FILE = re.compile(r"(\d{5,})-(\d{5,})(?:\.([0-9a-f]{8}))?\.parquet")
+GROUP_FILE = re.compile(r"(\d{5,})-(\d{5,})(?:\.(\d+)-[0-9a-f]{8})?\.parquet")
+MANIFEST = "images"
+"""Folder of the table that says which images there are."""
+
+SUPERSEDED = b"wslabel.superseded"
+"""Key in the footer of a file whose rows stand in a newer generation of its shard."""
 
 Generations = Mapping[int, int]
 """The newest committed generation of each shard."""
@@ -74,9 +84,12 @@ def groups(shards: Iterable[int], inputs: Sequence[Generations] = ()) -> list[Gr
 
 def _group_name(members: Sequence[int], inputs: Sequence[Generations]) -> str:
     generations = [[known.get(shard, 0) for shard in members] for known in inputs]
-    tag = ""
-    if any(any(row) for row in generations):
-        tag = "." + hashlib.blake2b(repr(generations).encode(), digest_size=4).hexdigest()
+    tag, number = "", sum(sum(row) for row in generations)
+    if number:
+        # Generations only grow, so of two states that follow one another the newer has the greater
+        # sum.
+        content = hashlib.blake2b(repr(generations).encode(), digest_size=4).hexdigest()
+        tag = f".{number}-{content}"
     return f"{members[0]:05d}-{members[-1]:05d}{tag}.parquet"
 
 
@@ -124,25 +137,38 @@ class Table:
         return [entry.path for entry in self.location.files(self.folder)]
 
     def read(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """Read some or all columns of one file."""
-        buffer = self.location.read(self.path(name))
-        return pq.ParquetFile(pa.BufferReader(buffer)).read(columns=columns, use_threads=False)
+        """Read some or all columns of one file.
+
+        Raises:
+            StorageError: It is of other images than the manifest's.
+        """
+        return self._file(name).read(columns=columns, use_threads=False)
 
     def read_row_groups(self, name: str) -> list[pa.Table]:
         """Read one file as a list of its row groups: of a group's file, its shards."""
-        file = pq.ParquetFile(pa.BufferReader(self.location.read(self.path(name))))
+        file = self._file(name)
         return [file.read_row_group(i, use_threads=False) for i in range(file.num_row_groups)]
+
+    def _file(self, name: str) -> pq.ParquetFile:
+        try:
+            file = pq.ParquetFile(pa.BufferReader(self.location.read(self.path(name))))
+        except FileNotFoundError:
+            raise self._gone(name) from None
+        self._check(name, file.metadata)
+        return file
 
     def read_row_group(self, name: str, index: int, columns: Sequence[str]) -> pa.Table:
         """Read columns of one row group of a file: of a group's file, one shard."""
-        with self.location.open(self.path(name)) as stream:
+        with self._stream(name) as stream:
             file = pq.ParquetFile(stream)
+            self._check(name, file.metadata, only=index)
             return file.read_row_group(index, columns=columns, use_threads=False)
 
     def read_rows(self, name: str, columns: Sequence[str], rows: slice) -> pa.Table:
         """Read columns of some consecutive rows of a file, and only the row groups they are in."""
-        with self.location.open(self.path(name)) as stream:
+        with self._stream(name) as stream:
             file = pq.ParquetFile(stream)
+            self._check(name, file.metadata)
             sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
             starts = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
             wanted = [
@@ -154,32 +180,105 @@ class Table:
 
     def footer(self, name: str) -> pq.FileMetaData:
         """Read what a file says of itself: rows, columns, null counts."""
-        return pq.read_metadata(self.location.open(self.path(name)))
+        with self._stream(name) as stream:
+            return pq.read_metadata(stream)
+
+    def _stream(self, name: str) -> pa.NativeFile:
+        try:
+            return self.location.open(self.path(name))
+        except FileNotFoundError:
+            raise self._gone(name) from None
+
+    def _gone(self, name: str) -> TransientStorageError:
+        path = self.location.uri(self.path(name))
+        return TransientStorageError(f"{path}: is gone; another run may have replaced it")
+
+    def _check(self, name: str, footer: pq.FileMetaData, only: int | None = None) -> None:
+        """See that the rows of a file, or of one shard in it, are those of the manifest."""
+        if self.folder == MANIFEST:
+            return
+        if SUPERSEDED in (footer.metadata or {}):
+            raise self._gone(name)
+        shards, found = _shards_of(name), digests_in(footer)
+        for index in range(len(shards)) if only is None else (only,):
+            if found[index : index + 1] != [self.digest(shards[index])]:
+                raise StorageError(
+                    f"{self.location.uri(self.path(name))}: is of other images than "
+                    f"{MANIFEST}/{shard_name(shards[index])}; was {MANIFEST}/ removed or written "
+                    f"by others? Put it back, or remove {self.folder} too to make it anew"
+                )
+
+    def digest(self, shard: int) -> str:
+        """Give the digest of a shard's image ids, as the manifest has them."""
+        known = self.location.digests
+        if shard not in known:
+            manifest, name = Table(self.location, MANIFEST), shard_name(shard)
+            found = digests_in(manifest.footer(name))
+            # Manifests that were made before files said so are looked at.
+            known[shard] = found[0] if found else digest(manifest.read(name, ["image_id"]))
+        return known[shard]
 
     def commit(self, name: str, tables: Sequence[pa.Table]) -> bool:
-        """Make a file of this table appear, unless another writer made it first."""
-        return self.location.create(self.path(name), serialize(tables, plain=self.plain))
+        """Make a file of this table appear, unless another writer made it first.
+
+        Args:
+            name: Name of the file.
+            tables: Its row groups: the shards of a group's file, or the pieces of one shard.
+        """
+        of_shards = tables if GROUP_FILE.fullmatch(name) else [pa.concat_tables(tables)]
+        noted = {**(tables[0].schema.metadata or {}), DIGESTS: ",".join(map(digest, of_shards))}
+        first = tables[0].replace_schema_metadata(noted)
+        data = serialize([first, *tables[1:]], plain=self.plain)
+        return self.location.create(self.path(name), data)
 
     def supersede(self, current: Iterable[str]) -> None:
-        """Remove the files whose shards also stand in one of the current files."""
+        """Remove the files whose shards also stand in one of the current files, which are newer."""
         for name in superseded(self.names(), current):
             self.location.delete(self.path(name))
 
+    def retire(self, name: str) -> None:
+        """Leave an empty table in the place of the generations of a shard before this one.
+
+        Their names stay taken, or a writer who is late could give one of them another content.
+        """
+        shards = list(_shards_of(name))
+        for older in superseded(self.names(), [name]):
+            footer = self.footer(older)
+            if list(_shards_of(older)) == shards and footer.num_rows:
+                empty = footer.schema.to_arrow_schema().empty_table()
+                empty = empty.replace_schema_metadata({SUPERSEDED: name})
+                data = serialize([empty], plain=self.plain)
+                self.location.replace(self.path(older), data)
+
 
 def superseded(names: Iterable[str], current: Iterable[str]) -> list[str]:
-    """Name the files whose shards also stand in one of the current files.
+    """Name the older files whose shards also stand in one of the current files.
 
     >>> superseded(["00000.parquet", "00000.1.parquet", "notes.txt"], ["00000.1.parquet"])
     ['00000.parquet']
+    >>> superseded(["00000.parquet", "00000.1.parquet"], ["00000.parquet"])
+    []
     """
     keep = set(current)
-    covered = {shard for name in keep for shard in _shards_of(name)}
-    return [
-        name
-        for name in names
-        # A file that is not ours has no shards.
-        if _shards_of(name) and name not in keep and covered.issuperset(_shards_of(name))
-    ]
+    cover = {shard: name for name in keep for shard in _shards_of(name)}
+    return [name for name in names if name not in keep and _is_older(name, cover)]
+
+
+def _is_older(name: str, cover: Mapping[int, str]) -> bool:
+    """Tell whether one of the current files, by their shards, is newer and holds all of a file."""
+    shards = _shards_of(name)
+    newer = cover.get(shards[0]) if shards else None  # a file that is not ours has no shards
+    if newer is None or cover.get(shards[-1]) != newer:
+        return False
+    mine, others = _age(name), _age(newer)
+    return mine != others and mine[0] <= others[0] and mine[1] <= others[1]
+
+
+def _age(name: str) -> tuple[int, int]:
+    """Give what grows from a file to one that is made later: its shards, and their generations."""
+    match = SHARD_FILE.fullmatch(name)
+    number = match[2] if match else GROUP_FILE.fullmatch(name)[3]  # type: ignore[index]
+    return len(_shards_of(name)), int(number or 0)
 
 
 def error_count(footer: pq.FileMetaData) -> int:

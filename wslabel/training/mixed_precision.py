@@ -27,8 +27,5 @@ class MixedPrecision:
 
 
 def mixed_precision(name: str, device: torch.device) -> MixedPrecision:
-    """Choose a precision by its name; `auto` is bfloat16 on GPUs that have it, else float32."""
-    if name == "auto":
-        has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        name = "bfloat16" if has_bfloat16 else "float32"
+    """Look a precision up by its name."""
     return MixedPrecision(device, PRECISIONS[name])

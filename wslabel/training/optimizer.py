@@ -39,7 +39,7 @@ class Optimizer:
             worker: Where steps are made.
             body_learning_rate: Learning rate of all but the head, as a share of the head's.
         """
-        self.precision = mixed_precision(settings.precision, worker.device)
+        self.precision = mixed_precision(settings.computed_precision, worker.device)
         self._world_size = worker.world_size
         self._adam = torch.optim.AdamW(
             _groups(network, settings.learning_rate, body_learning_rate),

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from wslabel.columns import to_array
-from wslabel.errors import StorageError
 from wslabel.labeling.labeling_function import features_of
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table, shard_name
@@ -47,8 +46,6 @@ class BatchReader:
             for name in wanted:
                 key = f"{feature}.{name}" if feature and name != "image_id" else name
                 batch[key] = to_array(table.column(name))
-            if table.num_rows != len(batch["image_id"]):
-                raise StorageError(f"{folder}: shard {shard} holds other images")
         return batch
 
     def _by_table(self) -> dict[str, list[str]]:

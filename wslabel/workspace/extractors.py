@@ -112,14 +112,13 @@ def extractors(project: Project, constants: Constants) -> dict[str, Extractor]:
 
 
 def _extractor(name: str, settings: FeatureConfig, s3: S3, constants: Constants) -> Extractor:
-    parts: list[object] = [settings.kind, settings.version]
     if not isinstance(settings, NetworkFeatureConfig):
-        return Extractor(name=name, settings=settings, identity=fingerprint(*parts, settings))
+        return Extractor(name=name, settings=settings, identity=fingerprint(settings))
     local = localized(settings, s3)
     weights = locate(local, s3)
     sha256 = files.content_hash(weights)
     plain, content = local.identity(files.content_hash)
-    identity = fingerprint(*parts, plain, sha256, content)
+    identity = fingerprint(plain, sha256, content)
     # Settings as the project has them: each machine fetches its own copies.
     extractor = Extractor(name=name, settings=settings, identity=identity, weights_sha256=sha256)
     try:

@@ -68,7 +68,11 @@ class FunctionContext:
         """
         made = [config.make(self) for config in settings]
         applier = LFApplier([one.function for one in made], len(self.classes))
-        identity = fingerprint(self.classes, [one.identity for one in made])
+        identities = [
+            [config.name, config.kind, config.version, one.identity]
+            for config, one in zip(settings, made, strict=True)
+        ]
+        identity = fingerprint(self.classes, identities)
         modules = tuple(one.module for one in made if one.module is not None)
         return Functions(applier, identity, modules)
 

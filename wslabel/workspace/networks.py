@@ -12,7 +12,7 @@ NETWORK = "network.safetensors"
 CARD = "card.json"
 """Classes, preprocessing, settings and every epoch's figures of a network."""
 
-NOT_IN_NETWORK = WHERE_IT_RUNS | {"labels", "variants", "weights"}
+NOT_IN_NETWORK = WHERE_IT_RUNS | {"labels", "variants", "weights", "precision", "probe"}
 """Settings that do not change which network comes out, or count by what they stand for."""
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from wslabel.config.fingerprint import fingerprint
+from wslabel.config.fingerprint import fingerprint, named
 from wslabel.config.optimization import Optimization
 from wslabel.config.training import Training
 from wslabel.label_model.label_model import FittedLabelModel
@@ -207,7 +207,7 @@ class Workspace:
             splits: Splits whose images it learns from.
         """
         (kind,) = settings.labels
-        plain = settings.model_dump(mode="json", exclude=NOT_IN_NETWORK)
+        plain = _named(settings)
         is_weak = kind != "original" or settings.validate_on == "weak"
         given = [d for d in (self.labels if is_weak else None, labels) if d is not None]
         states = [[derived.table.folder, derived.state] for derived in given]
@@ -241,7 +241,7 @@ class Workspace:
         """Name the folder of the body that learns from images alone."""
         settings = self.project.pretraining
         assert settings is not None
-        plain = settings.model_dump(mode="json", exclude=NOT_IN_NETWORK | {"probe"})
+        plain = _named(settings)
         identity = fingerprint(plain, self._reads(settings), self._start(settings))
         return f"models/{settings.method}-{identity}"
 
@@ -284,3 +284,8 @@ class Workspace:
     def write_json(self, name: str, value: object) -> None:
         """Keep a small file, unless it is there already."""
         self.location.create(name, json.dumps(value, sort_keys=True, indent=1).encode())
+
+
+def _named(settings: Optimization) -> dict[str, object]:
+    """Give what settings name a network by: what they compute in counts, not how it was chosen."""
+    return named(settings, NOT_IN_NETWORK) | {"precision": settings.computed_precision}

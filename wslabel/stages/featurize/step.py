@@ -187,7 +187,7 @@ class FeaturizeStep:
         if not merged.equals(old):
             name = shard_name(item.key, generation + 1)
             table.commit(name, _row_groups(extractor, merged))
-            table.supersede([name])
+            table.retire(name)
 
 
 def mini_batch(extractor: Extractor, default: int) -> int:
