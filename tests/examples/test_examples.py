@@ -3,6 +3,7 @@
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +28,7 @@ from wslabel import schema
 from wslabel.config.optimization import Augmentations
 from wslabel.examples import examples as module
 from wslabel.examples.decoded_images import DecodedImages
+from wslabel.examples.examples import TableExamples
 from wslabel.examples.inputs import Inputs
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table, shard_name
@@ -101,6 +103,50 @@ def test_thumbnails_become_the_pixels_of_their_images(workspace: Location) -> No
         assert np.abs(pixels.mean(axis=(1, 2, 3)) - [50 + 2 * image for image in wanted]).max() < 2
         soft = np.concatenate([batch.targets_NK for batch in batches])
         assert np.array_equal(soft, draw().probabilities[wanted])
+
+
+def on_thumbnails(workspace: Location, **changes: Any) -> TableExamples:
+    return examples(workspace, "soft", inputs=Inputs(workspace, THUMBNAILS, PREPROCESS), **changes)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 7, 100])
+@pytest.mark.parametrize("seed", [5, None])
+@pytest.mark.parametrize("most", [1, 3, 32])
+def test_an_epoch_has_as_few_steps_as_its_images_allow(
+    workspace: Location,
+    monkeypatch: pytest.MonkeyPatch,
+    most: int,
+    seed: int | None,
+    batch_size: int,
+) -> None:
+    monkeypatch.setattr(module, "SHUFFLED_PIECES", most)
+    made = on_thumbnails(workspace, seed=seed, batch_size=batch_size)
+    counts = [batch.count for batch in batches_of(made)]
+    num_images = len(expected(draw(), "soft", "train"))
+    assert sum(counts) == num_images
+    assert len(counts) == -(-num_images // batch_size)
+    # However many workers share them.
+    parts = [batches_of(made, 0, rank, 3) for rank in range(3)]
+    assert [[batch.count for batch in part] for part in parts] == [counts] * 3
+
+
+@pytest.mark.parametrize("rank_of", [(0, 1), (1, 2)])
+@pytest.mark.parametrize("most", [1, 3, 32])
+def test_who_goes_on_in_the_middle_of_an_epoch_reads_what_is_left(
+    workspace: Location, monkeypatch: pytest.MonkeyPatch, most: int, rank_of: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(module, "SHUFFLED_PIECES", most)
+    made = on_thumbnails(workspace, augment=Augmentations(rotation=30))
+    whole = list(made(3, *rank_of))
+    read = []
+    load = Inputs.load
+    monkeypatch.setattr(Inputs, "load", lambda self, *what: read.append(what) or load(self, *what))
+    for first in range(len(whole) + 2):
+        before = len(read)
+        left = list(made(3, *rank_of, first))
+        assert len(left) == max(0, len(whole) - first)
+        assert all(same(a, b) for a, b in zip(whole[first:], left, strict=True))
+    assert len(read) == before  # nothing is loaded of what is left out
 
 
 @pytest.mark.parametrize("most", [1, 3, 32])

@@ -24,14 +24,14 @@ class Arrays:
     weights: np.ndarray | None = None
     other: np.ndarray | None = None
 
-    def __call__(self, epoch: int, rank: int, world_size: int) -> Iterator[Batch]:
+    def __call__(self, epoch: int, rank: int, world_size: int, first: int = 0) -> Iterator[Batch]:
         weights = np.ones(len(self.inputs), np.float32) if self.weights is None else self.weights
-        assignment = assign_batches(
-            [np.arange(len(self.inputs))], self.batch_size, np.random.default_rng(epoch)
-        )
-        for number in range(assignment.num_batches):
-            parts = [assignment.part(number, r, world_size) for r in range(world_size)]
-            rows = assignment.seen(number, rank, world_size)
+        rng = np.random.default_rng(epoch)
+        order = rng.permutation(len(self.inputs))
+        assignment = assign_batches(len(self.inputs), self.batch_size, rng)
+        for number in range(first, assignment.num_batches):
+            parts = [order[assignment.part(number, r, world_size)] for r in range(world_size)]
+            rows = order[assignment.seen(number, rank, world_size)]
             mine = weights[rows] * (len(parts[rank]) > 0)
             total = sum(float(weights[part].sum()) for part in parts)
             other = None if self.other is None else self.other[rows]

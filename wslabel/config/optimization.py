@@ -53,8 +53,8 @@ class Optimization(Settings):
         preprocess: How a thumbnail becomes the network's input; a linear head needs none.
         augment: Random changes of the training images; null leaves them as they are.
         epochs: Number of times that all training images are learned from.
-        batch_size: Most images per step, of all workers together; an epoch is cut into equal
-            batches of at most that.
+        batch_size: Images per step, of all workers together; the last steps of an epoch share what
+            is left.
         learning_rate: Learning rate of AdamW after warming up.
         weight_decay: Weight decay of AdamW.
         schedule: Course of the learning rate: to zero along a `cosine`, a tenth when validation

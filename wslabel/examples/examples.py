@@ -9,15 +9,16 @@ from wslabel.config.optimization import Augmentations
 from wslabel.engine.prefetch import prefetch
 from wslabel.examples.decoded_images import DecodedImages
 from wslabel.examples.inputs import Inputs
-from wslabel.examples.sampler import assign_batches, windows
+from wslabel.examples.sampler import assign_batches, count_ready, windows
 from wslabel.examples.targets import ShardTargets, Targets
-from wslabel.examples.window import Piece, Window, WindowTargets, WorkerShare, join
+from wslabel.examples.window import Rows, Window, WorkerShare, join
 from wslabel.storage.table import piece
 from wslabel.training.augment import Changes, draw
 from wslabel.training.batch import Batch
 
 SHUFFLED_PIECES = 32
-"""Pieces of shards within which images are shuffled; a worker holds its part of two windows."""
+"""Pieces of shards within which images are shuffled; a worker holds its part of two windows, and
+what is learned of fewer than two batches more."""
 
 SPARE_BATCHES = 2
 """Batches that may wait for the training step, beside those that threads are making."""
@@ -49,42 +50,61 @@ class TableExamples:
     threads: int = 2
     decoded: DecodedImages = field(default_factory=DecodedImages, compare=False)
 
-    def __call__(self, epoch: int, rank: int, world_size: int) -> Iterator[Batch]:
-        """Go through a worker's part of all batches of an epoch."""
-        rng = self._generator(epoch)
-        orders = windows(len(self.shards) * self.inputs.pieces, SHUFFLED_PIECES, rng)
-
-        def load(numbered: tuple[int, np.ndarray]) -> WorkerShare:
-            number, order = numbered
-            window = self._window(order, self._generator(epoch, number))
-            return self._share(window, rank, world_size)
-
-        shares = prefetch(load, enumerate(orders), threads=1, ahead=1)
-        jobs = ((s, n) for s in shares for n in range(s.window.assignment.num_batches))
+    def __call__(self, epoch: int, rank: int, world_size: int, first: int = 0) -> Iterator[Batch]:
+        """Go through a worker's part of the batches of an epoch; see `Examples`."""
+        orders = self._orders(epoch)
+        going = self._shares(epoch, rank, world_size, first)
+        # One thread goes through the windows; there are at most as many shares as windows.
+        shares = prefetch(lambda _: next(going, None), orders, threads=1, ahead=1)
+        jobs = ((s, n) for s in shares if s is not None for n in s.batches)
         yield from prefetch(_make, jobs, threads=self.threads, ahead=self.threads + SPARE_BATCHES)
+
+    def _orders(self, epoch: int) -> list[np.ndarray]:
+        """Draw which pieces are read at once."""
+        num_pieces = len(self.shards) * self.inputs.pieces
+        return windows(num_pieces, SHUFFLED_PIECES, self._generator(epoch))
 
     def _generator(self, *when: int) -> np.random.Generator | None:
         """Make the generator of an epoch, or of a window of it; None keeps the tables' order."""
         return None if self.seed is None else np.random.default_rng([self.seed, *when])
 
-    def _window(self, order: np.ndarray, rng: np.random.Generator | None) -> Window:
-        """Read what is learned of some pieces and draw the batches, the same for all workers."""
-        pieces, targets = self._read(order)
-        assignment = assign_batches(targets.chosen, self.batch_size, rng)
-        changes = self._draw(len(targets.weights_N), rng)
-        return Window(pieces=pieces, targets=targets, assignment=assignment, changes=changes)
+    def _shares(self, epoch: int, rank: int, world_size: int, first: int) -> Iterator[WorkerShare]:
+        """Load a worker's share of each window; of windows before the first batch load nothing."""
+        for window in self._windows(epoch):
+            num_batches = window.assignment.num_batches
+            if first < num_batches:
+                yield self._share(window, rank, world_size, first)
+            first = max(0, first - num_batches)
 
-    def _read(self, order: np.ndarray) -> tuple[list[Piece], WindowTargets]:
+    def _windows(self, epoch: int) -> Iterator[Window]:
+        """Read what is learned, and draw the batches, the same for all workers."""
+        orders, waiting = self._orders(epoch), list[Rows]()
+        for number, order in enumerate(orders):
+            rng = self._generator(epoch, number)
+            line = join([*waiting, *self._read(order, rng)])
+            is_last = number == len(orders) - 1
+            count = count_ready(line.num_rows, self.batch_size, is_last=is_last)
+            if count:
+                yield Window(
+                    rows=line.take(slice(count)),
+                    assignment=assign_batches(count, self.batch_size, rng),
+                    changes=self._draw(count, rng),
+                )
+            waiting = [line.take(slice(count, None))]
+
+    def _read(self, order: np.ndarray, rng: np.random.Generator | None) -> list[Rows]:
+        """Read what is learned of some pieces, their rows in a random order or their own."""
         of = self.inputs.pieces
         shards = {index: self._targets(index) for index in np.unique(order // of).tolist()}
-        pieces, parts = [], []
-        for index, number in zip((order // of).tolist(), (order % of).tolist(), strict=True):
-            whole = shards[index]
-            rows = piece(len(whole.weights_N), number, of)
-            shard, generation = self.shards[index]
-            pieces.append(Piece(shard, generation, rows))
-            parts.append(ShardTargets(*(column[rows] for column in whole)))
-        return pieces, join(parts)
+        parts = []
+        for number in order.tolist():
+            whole = shards[number // of]
+            inside = piece(len(whole.weights_N), number % of, of)
+            rows = inside.start + np.flatnonzero(whole.is_chosen_N[inside])
+            rows = rows if rng is None else rng.permutation(rows)
+            own = np.full(len(rows), number)
+            parts.append(Rows(own, rows, whole.targets_NK[rows], whole.weights_N[rows]))
+        return parts
 
     def _targets(self, index: int) -> ShardTargets:
         """Read the targets of a shard; images without an input are not learned from."""
@@ -99,20 +119,36 @@ class TableExamples:
             return []
         return [draw(self.augment, num_rows, rng) for _ in range(self.views)]
 
-    def _share(self, window: Window, rank: int, world_size: int) -> WorkerShare:
-        """Load the stored inputs of those pieces in which a worker has rows."""
-        needed = window.pieces_of(rank, world_size)
+    def _share(self, window: Window, rank: int, world_size: int, first: int) -> WorkerShare:
+        """Load the stored inputs of those rows that a worker looks at."""
+        needed = window.needed(rank, world_size, first)
+        parts = [
+            (at, self._load(number, window.rows.row_N[needed[at]]))
+            for number, at in window.by_piece(needed)
+        ]
+        of_first = parts[0][1]
+        stored = np.empty((len(needed), *of_first.shape[1:]), of_first.dtype)
+        for at, values in parts:
+            stored[at] = values
+        shards = np.array([shard for shard, _ in self.shards])
         return WorkerShare(
             window=window,
             rank=rank,
             world_size=world_size,
+            first=first,
             inputs=self.inputs,
-            stored={index: self._load(window.pieces[index]) for index in needed},
+            shard_N=shards[window.rows.piece_N // self.inputs.pieces],
+            needed=needed,
+            stored=stored,
             decoded=self.decoded,
         )
 
-    def _load(self, part: Piece) -> np.ndarray:
-        return self.inputs.load(part.shard, part.generation, part.rows)
+    def _load(self, number: int, rows: np.ndarray) -> np.ndarray:
+        """Load what is stored of some rows of a piece, and keep nothing of its other rows."""
+        shard, generation = self.shards[number // self.inputs.pieces]
+        start = int(rows.min())
+        values = self.inputs.load(shard, generation, slice(start, int(rows.max()) + 1))
+        return np.asarray(values[rows - start])
 
 
 def _make(job: tuple[WorkerShare, int]) -> Batch:

@@ -1,71 +1,50 @@
-"""A window: the pieces of shards within which images are shuffled, and each worker's share of it.
+"""A window: the rows within which images are shuffled, and each worker's share of it.
 
 What is learned of a window is read, and its batches are drawn, by every worker alike. Then each
 loads the inputs of its own rows alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from wslabel.examples.decoded_images import DecodedImages
 from wslabel.examples.inputs import Inputs
 from wslabel.examples.sampler import BatchAssignment
-from wslabel.examples.targets import ShardTargets
 from wslabel.training.augment import Changes, apply
 from wslabel.training.batch import Batch
 
 
-@dataclass(frozen=True)
-class Piece:
-    """Some consecutive rows of a shard.
+class Rows(NamedTuple):
+    """Images that are learned from, piece after piece.
 
     Attributes:
-        shard: Number of the shard.
-        generation: Generation of the input's shard.
-        rows: Rows of the shard.
-    """
-
-    shard: int
-    generation: int
-    rows: slice
-
-
-@dataclass(frozen=True, kw_only=True)
-class WindowTargets:
-    """What is learned of the rows of a window, which are the rows of its pieces put together.
-
-    Attributes:
-        starts: Row of the window that each piece begins with; at the end, the number of rows.
+        piece_N: Number of the piece that each is in.
+        row_N: Row of its shard.
         targets_NK: Labels as probabilities.
         weights_N: What each image counts.
-        chosen: Rows of the window that are learned from, of each piece.
     """
 
-    starts: np.ndarray
+    piece_N: np.ndarray
+    row_N: np.ndarray
     targets_NK: np.ndarray
     weights_N: np.ndarray
-    chosen: list[np.ndarray]
 
-    def piece_of(self, rows: np.ndarray) -> np.ndarray:
-        """Tell in which piece each row of the window is."""
-        return np.asarray(np.searchsorted(self.starts, rows, side="right") - 1)
+    @property
+    def num_rows(self) -> int:
+        """Number of images."""
+        return len(self.row_N)
+
+    def take(self, chosen: slice | np.ndarray) -> "Rows":
+        """Give some of them."""
+        return Rows(*(column[chosen] for column in self))
 
 
-def join(parts: Sequence[ShardTargets]) -> WindowTargets:
-    """Put the targets of the pieces of a window together."""
-    starts = np.cumsum([0, *(len(part.weights_N) for part in parts)])
-    return WindowTargets(
-        starts=starts,
-        targets_NK=np.concatenate([part.targets_NK for part in parts]),
-        weights_N=np.concatenate([part.weights_N for part in parts]),
-        chosen=[
-            first + np.flatnonzero(part.is_chosen_N)
-            for part, (first, _) in zip(parts, pairwise(starts.tolist()), strict=True)
-        ],
-    )
+def join(parts: Sequence[Rows]) -> Rows:
+    """Put rows behind one another."""
+    return Rows(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,23 +52,32 @@ class Window:
     """What all workers know of a window.
 
     Attributes:
-        pieces: Pieces of shards that it consists of.
-        targets: What is learned of their rows.
+        rows: Images, with what is learned of them.
         assignment: Which row is in which batch.
         changes: How the images are changed, one entry per view; empty where they are not.
     """
 
-    pieces: Sequence[Piece]
-    targets: WindowTargets
+    rows: Rows
     assignment: BatchAssignment
     changes: Sequence[Changes]
 
-    def pieces_of(self, rank: int, world_size: int) -> list[int]:
-        """List the pieces that hold rows which a worker looks at."""
-        batches = range(self.assignment.num_batches)
+    def needed(self, rank: int, world_size: int, first: int = 0) -> np.ndarray:
+        """List the rows that a worker looks at, in ascending order.
+
+        Args:
+            rank: Number of the worker.
+            world_size: Number of workers.
+            first: Number of the first batch that is learned from.
+        """
+        batches = range(first, self.assignment.num_batches)
         rows = [self.assignment.seen(batch, rank, world_size) for batch in batches]
-        pieces = self.targets.piece_of(np.concatenate([np.zeros(0, int), *rows]))
-        return [int(piece) for piece in np.unique(pieces)]
+        return np.unique(np.concatenate([np.zeros(0, int), *rows]))
+
+    def by_piece(self, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Go through pieces; give the number of each, and which of some rows are in it."""
+        piece_of = self.rows.piece_N[rows]
+        for piece in np.unique(piece_of).tolist():
+            yield piece, np.flatnonzero(piece_of == piece)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,28 +88,39 @@ class WorkerShare:
         window: The window.
         rank: Number of the worker.
         world_size: Number of workers.
+        first: Number of the first batch that is learned from.
         inputs: What the network reads.
-        stored: What is stored of the rows of each piece that the worker needs.
+        shard_N: Shard of each row of the window.
+        needed: Rows that the worker looks at, in ascending order.
+        stored: What is stored of each of these.
         decoded: Keeps decoded images for the next epoch.
     """
 
     window: Window
     rank: int
     world_size: int
+    first: int
     inputs: Inputs
-    stored: Mapping[int, np.ndarray]
+    shard_N: np.ndarray
+    needed: np.ndarray
+    stored: np.ndarray
     decoded: DecodedImages
+
+    @property
+    def batches(self) -> range:
+        """Numbers of the batches that are learned from."""
+        return range(self.first, self.window.assignment.num_batches)
 
     def batch(self, number: int) -> Batch:
         """Make the worker's part of a batch."""
         window, world_size = self.window, self.world_size
         parts = [window.assignment.part(number, rank, world_size) for rank in range(world_size)]
         rows = window.assignment.seen(number, self.rank, world_size)
-        weights_N = window.targets.weights_N
+        weights_N = window.rows.weights_N
         views = self._views(rows)
         return Batch(
             inputs=views[0],
-            targets_NK=window.targets.targets_NK[rows],
+            targets_NK=window.rows.targets_NK[rows],
             weights_N=weights_N[rows] * (len(parts[self.rank]) > 0),
             # In the order of the whole batch, so that rounding does not depend on the workers.
             total=float(weights_N[np.concatenate(parts)].sum(dtype=np.float64)),
@@ -130,22 +129,8 @@ class WorkerShare:
         )
 
     def _views(self, rows: np.ndarray) -> list[np.ndarray]:
-        inputs = self._inputs(rows)
+        stored = self.stored[np.searchsorted(self.needed, rows)]
+        pairs = zip(self.shard_N[rows].tolist(), self.window.rows.row_N[rows].tolist(), strict=True)
+        inputs = self.decoded.decode(self.inputs, stored, list(pairs))
         changed = [apply(inputs, changes.take(rows)) for changes in self.window.changes]
         return changed or [inputs]
-
-    def _inputs(self, rows: np.ndarray) -> np.ndarray:
-        piece_of = self.window.targets.piece_of(rows)
-        masks = {int(piece): piece_of == piece for piece in np.unique(piece_of)}
-        parts = {piece: self._of_piece(piece, rows[mask]) for piece, mask in masks.items()}
-        first = next(iter(parts.values()))
-        inputs = np.empty((len(rows), *first.shape[1:]), first.dtype)
-        for piece, mask in masks.items():
-            inputs[mask] = parts[piece]
-        return inputs
-
-    def _of_piece(self, index: int, rows: np.ndarray) -> np.ndarray:
-        piece = self.window.pieces[index]
-        inside = rows - self.window.targets.starts[index]
-        keys = [(piece.shard, row) for row in (piece.rows.start + inside).tolist()]
-        return self.decoded.decode(self.inputs, self.stored[index][inside], keys)

@@ -36,6 +36,13 @@ class Batch:
 class Examples(Protocol):
     """The images of some splits, with what a network is to learn from them."""
 
-    def __call__(self, epoch: int, rank: int, world_size: int) -> Iterator[Batch]:
-        """Go through a worker's part of all batches, in the seeded order of an epoch."""
+    def __call__(self, epoch: int, rank: int, world_size: int, first: int = 0) -> Iterator[Batch]:
+        """Go through a worker's part of all batches, in the seeded order of an epoch.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            rank: Number of the worker.
+            world_size: Number of workers.
+            first: Number of batches at the beginning that are left out, and not even loaded.
+        """
         ...
