@@ -135,13 +135,17 @@ class Table:
 
     def read_row_group(self, name: str, index: int, columns: Sequence[str]) -> pa.Table:
         """Read columns of one row group of a file: of a group's file, one shard."""
-        with self.location.open(self.path(name)) as stream:
+
+        def read(stream: pa.NativeFile) -> pa.Table:
             file = pq.ParquetFile(stream)
             return file.read_row_group(index, columns=columns, use_threads=False)
 
+        return self.location.read_parts(self.path(name), read)
+
     def read_rows(self, name: str, columns: Sequence[str], rows: slice) -> pa.Table:
         """Read columns of some consecutive rows of a file, and only the row groups they are in."""
-        with self.location.open(self.path(name)) as stream:
+
+        def read(stream: pa.NativeFile) -> pa.Table:
             file = pq.ParquetFile(stream)
             sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
             starts = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
@@ -152,9 +156,11 @@ class Table:
             first = rows.start - starts[wanted[0]] if wanted else 0
             return table.slice(first, rows.stop - rows.start)
 
+        return self.location.read_parts(self.path(name), read)
+
     def footer(self, name: str) -> pq.FileMetaData:
         """Read what a file says of itself: rows, columns, null counts."""
-        return pq.read_metadata(self.location.open(self.path(name)))
+        return self.location.read_parts(self.path(name), pq.read_metadata)
 
     def commit(self, name: str, tables: Sequence[pa.Table]) -> bool:
         """Make a file of this table appear, unless another writer made it first."""
