@@ -23,7 +23,8 @@ from wslabel.errors import SourceError, nearest
 from wslabel.sources.fetch import part_of
 from wslabel.sources.listing import LISTING, check, truths
 from wslabel.sources.source import EXTENSIONS, MetadataNames, SourceConfig, SourceContext
-from wslabel.storage.location import Entry, Location, retrying
+from wslabel.storage.failures import retrying
+from wslabel.storage.location import Entry, Location
 
 THREADS = 16
 """Tar files indexed at a time."""
