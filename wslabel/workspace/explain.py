@@ -1,5 +1,6 @@
 """Why one image has its label: what was seen of it, who voted how, by how much, and the result."""
 
+from datetime import date, time, timedelta
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def _find(workspace: Workspace, image_id: str) -> tuple[int, int, Values]:
         row = pc.index(images.column("image_id"), image_id).as_py()
         if row >= 0:
             image: Values = images.slice(row, 1).to_pylist()[0]
-            return shard, row, image
+            return shard, row, {key: _shortened(value) for key, value in image.items()}
         known += images.column("image_id").to_pylist() if len(known) < 100_000 else []
     raise SourceError(f"no image has the id '{image_id}'; {nearest(image_id, known)}")
 
@@ -73,6 +74,8 @@ def _feature(workspace: Workspace, name: str, shard: int, row: int) -> Values:
 def _shortened(value: Any) -> Any:
     if isinstance(value, list) and len(value) >= LONG:
         return f"{len(value)} numbers"
+    if isinstance(value, date | time | timedelta):
+        return str(value)
     return f"{len(value):,} bytes" if isinstance(value, bytes) else value
 
 
