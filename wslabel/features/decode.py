@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageOps
 
 from wslabel.errors import WslabelError
+from wslabel.failpoints import reach
 
 GRAY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
 
@@ -57,6 +58,7 @@ def decode(data: bytes, max_pixels: int) -> Decoded:
     with warnings.catch_warnings():
         # Pillow warns about odd metadata and large sizes; the size is judged right here.
         warnings.simplefilter("ignore")
+        reach("decode", data)
         try:
             with Image.open(io.BytesIO(data)) as image:
                 if image.width * image.height > max_pixels:

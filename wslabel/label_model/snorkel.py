@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from wslabel.config.base import refuse
+from wslabel.failpoints import reach
 from wslabel.label_model.label_model import FittedLabelModel, LabelModelConfig
 from wslabel.label_model.parameters import Parameters
 from wslabel.label_model.summary import Summary
@@ -58,6 +59,7 @@ class SnorkelConfig(LabelModelConfig):
 
     def fit(self, summary: Summary, num_classes: int) -> FittedLabelModel:
         """Fit it; the parameters are bit-equal to a fit on all the votes."""
+        reach("fit")
         from wslabel.label_model import snorkel_fit  # noqa: PLC0415 - loads torch and Snorkel
 
         return snorkel_fit.fit(

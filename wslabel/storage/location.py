@@ -27,6 +27,7 @@ import pyarrow.fs as pafs
 
 from wslabel.config.base import S3
 from wslabel.errors import StorageError
+from wslabel.failpoints import reach
 from wslabel.storage.failures import REFUSALS, answer_of, reason_of, retrying
 
 STAGING = ".staging"
@@ -148,6 +149,7 @@ class Location:
         """
 
         def attempt() -> pa.Buffer:
+            reach("read", path)
             if not self.is_s3:
                 return pa.memory_map(self._full(path)).read_buffer()
             with self._reader.open_input_file(self._full(path)) as stream:
@@ -160,12 +162,14 @@ class Location:
 
     def open(self, path: str) -> pa.NativeFile:
         """Open a file for reading parts of it."""
+        reach("read", path)
         return retrying(lambda: self._reader.open_input_file(self._full(path)), self.uri(path))
 
     def read_parts(self, path: str, read: Callable[[pa.NativeFile], T]) -> T:
         """Open a file and read parts of it, all of them again where the connection breaks."""
 
         def attempt() -> T:
+            reach("read", path)
             with self._reader.open_input_file(self._full(path)) as stream:
                 return read(stream)
 
@@ -173,6 +177,7 @@ class Location:
 
     def files(self, folder: str, *, recursive: bool = False) -> list[Entry]:
         """List the files of a folder, sorted by path; a folder that is not there is empty."""
+        reach("list", folder)
         base = self._full(folder)
         selector = pafs.FileSelector(base, recursive=recursive, allow_not_found=True)
         infos = retrying(lambda: self._reader.get_file_info(selector), self.uri(folder))
@@ -207,14 +212,17 @@ class Location:
         """
         create = self._create_s3 if self.is_s3 else self._create_local
         try:
-            return retrying(lambda: create(path, memoryview(data)), self.uri(path))
+            made = retrying(lambda: create(path, memoryview(data)), self.uri(path))
         except StorageError:
             raise
         except OSError as error:
             advice = REFUSALS.get(answer_of(error)[0], "it cannot be written here")
             raise StorageError(f"{self.uri(path)}: {advice} ({reason_of(error)})") from error
+        reach("after create", path)
+        return made
 
     def _create_s3(self, path: str, data: memoryview) -> bool:
+        reach("before create", path)
         # A conditional put leaves an object that is there alone.
         return self._put_s3(path, data, IfNoneMatch="*")
 
@@ -235,6 +243,7 @@ class Location:
         final = Path(self._full(path))
         final.parent.mkdir(parents=True, exist_ok=True)
         with self._draft(data) as draft:
+            reach("before create", path)
             return _link(draft, final)
 
     @contextmanager
@@ -273,6 +282,7 @@ class Location:
 
     def replace(self, path: str, data: pa.Buffer | bytes) -> None:
         """Put other content in the place of a file, whole; only ever an end of its content."""
+        reach("before replace", path)
         replace = self._put_s3 if self.is_s3 else self._replace_local
         retrying(lambda: replace(path, memoryview(data)), self.uri(path))
 
@@ -282,6 +292,7 @@ class Location:
 
     def delete(self, path: str) -> None:
         """Remove a file; one that is gone already is no error."""
+        reach("before delete", path)
         try:
             retrying(lambda: self._reader.delete_file(self._full(path)), self.uri(path))
         except FileNotFoundError:

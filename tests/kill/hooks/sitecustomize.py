@@ -4,6 +4,7 @@ Python imports this by its name where PYTHONPATH has its folder: in the driver a
 WSLABEL_STOP_AT is "MOMENT WHERE NTH": the NTH time (over all processes) that the MOMENT comes for
 a path containing WHERE, the process leaves a mark in the folder WSLABEL_STOP_MARKS and stands
 still. With WSLABEL_POISON set, decoding bytes that hold POISON kills the process.
+Places are those of wslabel/failpoints.py.
 """
 
 import importlib.abc
@@ -35,35 +36,17 @@ def stop(moment, where):
         return
 
 
-def patch_location(module):
-    link, create_s3, create = module._link, module.Location._create_s3, module.Location.create
+def patch_failpoints(module):
+    def at(place, what):
+        moment, _, _ = place.partition(" ")
+        if place.endswith(" create"):
+            stop(moment, what)
+        elif place == "fit":
+            stop("during", "fit")
+        elif place == "decode" and b"POISON" in what:
+            os.kill(os.getpid(), 9)
 
-    def stopping_link(draft, final):
-        stop("before", str(final))
-        return link(draft, final)
-
-    def stopping_create_s3(self, path, data):
-        stop("before", path)
-        return create_s3(self, path, data)
-
-    def stopping_create(self, path, data):
-        made = create(self, path, data)
-        stop("after", path)
-        return made
-
-    module._link = stopping_link
-    module.Location._create_s3 = stopping_create_s3
-    module.Location.create = stopping_create
-
-
-def patch_fit(module):
-    fit = module.fit
-
-    def stopping_fit(*args, **kwargs):
-        stop("during", "fit")
-        return fit(*args, **kwargs)
-
-    module.fit = stopping_fit
+    module.install(at)
 
 
 def patch_learning(module):
@@ -79,21 +62,8 @@ def patch_learning(module):
     module._timed = stopping_timed
 
 
-def patch_decode(module):
-    decode = module.decode
-
-    def deadly_decode(data, max_pixels):
-        if b"POISON" in data:
-            os.kill(os.getpid(), 9)
-        return decode(data, max_pixels)
-
-    module.decode = deadly_decode
-
-
 PATCHES = {
-    "wslabel.features.decode": patch_decode,
-    "wslabel.storage.location": patch_location,
-    "wslabel.label_model.snorkel_fit": patch_fit,
+    "wslabel.failpoints": patch_failpoints,
     "wslabel.training.learning": patch_learning,
 }
 
