@@ -150,20 +150,22 @@ def reason_of(error: BaseException) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
-def retrying(action: Callable[[], T], what: str, *, patience_s: float | None = None) -> T:
+def retrying(
+    action: Callable[[], T], what: str, *, patience_s: Callable[[OSError], float] | None = None
+) -> T:
     """Do something again, after growing random waits, while storage fails transiently.
 
     Args:
         action: What is done.
         what: What it is done to, for messages.
-        patience_s: How long it is tried; None for `PATIENCE_S`, 0 for a single try.
+        patience_s: How long it is tried in all, given how the last try failed; None for
+            `PATIENCE_S`.
 
     Raises:
         TransientStorageError: Storage failed transiently all the time.
         StorageError: The place cannot be used; it says what is to be done.
         OSError: What `is_permanent` says cannot be helped.
     """
-    patience_s = PATIENCE_S if patience_s is None else patience_s
     start, is_told = time.monotonic(), False
     for tries in itertools.count(1):
         try:
@@ -171,11 +173,12 @@ def retrying(action: Callable[[], T], what: str, *, patience_s: float | None = N
         except OSError as error:
             _raise_permanent(error, what)
             last = error
+        patience = PATIENCE_S if patience_s is None else patience_s(last)
         wait, spent = _wait(tries, last), time.monotonic() - start
-        if spent + wait > patience_s:
+        if spent + wait > patience:
             break
         if spent + wait > TOLD_AFTER_S and not is_told:
-            is_told, left = True, patience_s - spent
+            is_told, left = True, patience - spent
             LOG.warning("%s: %s; trying again for %.0f s", what, reason_of(last), left)
         time.sleep(wait)
     times = "once" if tries == 1 else f"{tries} times in {time.monotonic() - start:.0f} s"
