@@ -165,7 +165,6 @@ class TestPlacesThatServeNobody:
             ("TokenRefreshRequired", "credentials have expired"),
             ("InvalidToken", "credentials are not valid"),
             ("InvalidAccessKeyId", "credentials are not valid"),
-            ("SignatureDoesNotMatch", "credentials are not valid"),
             ("RequestTimeTooSkewed", "clock"),
         ],
     )
@@ -181,6 +180,7 @@ class TestPlacesThatServeNobody:
         [
             (403, "AccessDenied", "denied"),
             (403, "InvalidObjectState", "denied"),
+            (403, "SignatureDoesNotMatch", "denied"),
             (403, "AllAccessDisabled", "denied"),
             (404, "NoSuchKey", "missing"),
             (404, "NoSuchBucket", "missing"),

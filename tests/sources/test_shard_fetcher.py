@@ -53,7 +53,7 @@ def test_images_and_kinds_of_errors_come_as_they_are(web: str) -> None:
     fetch = ShardFetcher(Fetcher(S3()))
     uris = [f"{web}/200/a", f"{web}/404/b", f"{web}/403/c", f"{web}/shaky/d"]
     assert fetched(fetch, uris) == [DATA, "missing", "denied", DATA]
-    assert fetch.unreached == {}
+    assert fetch.reason == ""
 
 
 def test_one_throttled_image_costs_no_other_and_is_told(web: str) -> None:
@@ -64,9 +64,8 @@ def test_one_throttled_image_costs_no_other_and_is_told(web: str) -> None:
     got = fetched(fetch, uris)
     assert time.monotonic() - start > 1.0  # somebody answered: it was waited for
     assert got == [DATA] * 7 + [UNREACHABLE] + [DATA] * 32
-    (reason,) = fetch.unreached.values()
-    assert reason.startswith(f"{web}/429/seven: storage failed")
-    assert "HTTP 429" in reason
+    assert fetch.reason.startswith(f"{web}/429/seven: storage failed")
+    assert "HTTP 429" in fetch.reason
 
 
 def test_a_host_that_never_answered_is_soon_left() -> None:
@@ -95,7 +94,6 @@ def test_a_shard_of_one_host_that_is_gone_ends_soon() -> None:
     assert fetched(fetch, uris) == [UNREACHABLE] * 512
     assert time.monotonic() - start < 3.0
     assert MANY <= len(counting.begun) <= MANY + 16  # those in work at that moment
-    assert fetch.unreached.keys() == set(uris)
     fetch.try_again()
     before = len(counting.tried)
     assert fetched(fetch, uris) == [UNREACHABLE] * 512
@@ -130,15 +128,13 @@ def test_an_image_that_is_reached_in_between_gives_its_host_new_credit(web: str)
     assert len(counting.begun) == 3 * MANY
 
 
-def test_what_is_reached_late_is_no_longer_unreached(web: str) -> None:
+def test_what_was_busy_once_is_reached_when_tried_again(web: str) -> None:
     fetch = ShardFetcher(Fetcher(S3()))
     uri = f"{web}/shaky/late"
     fetch._is_last_try = True
     assert fetch(uri) == UNREACHABLE
-    assert list(fetch.unreached) == [uri]
     fetch.try_again()
     assert fetch(uri) == DATA
-    assert fetch.unreached == {}
 
 
 def test_a_place_that_serves_nobody_stops_all() -> None:

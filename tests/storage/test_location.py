@@ -332,6 +332,7 @@ class TestAnswersToWriters:
             (403, "RequestExpired", "credentials have expired; renew them"),
             (400, "InvalidToken", "credentials are not valid"),
             (403, "InvalidAccessKeyId", "credentials are not valid"),
+            (403, "SignatureDoesNotMatch", "credentials are not valid"),
             (403, "RequestTimeTooSkewed", "clock of this machine is wrong"),
             (403, "AllAccessDisabled", "closed; ask its owner"),
             (400, "EntityTooLarge", "smaller images.shard_size"),

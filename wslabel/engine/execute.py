@@ -19,6 +19,9 @@ from wslabel.errors import WorkLeft
 MOST_IN_A_ROW = 5
 """Items that storage may fail in a row before the rest is not even begun: it would be lost too."""
 
+FEW_TOLD = 3
+"""Items that are left and told of as they come; the end tells their number."""
+
 T = TypeVar("T")
 
 
@@ -113,7 +116,8 @@ def _tracked(stage: str, results: Iterator[ItemResult], num_items: int) -> Itera
             yield result
             continue
         left.append(result)
-        tell(f"{stage}: left for the next run: {result.left}")
+        if len(left) <= FEW_TOLD:
+            tell(f"{stage}: left for the next run: {result.left}")
         in_a_row += result.is_storage_failing
         if in_a_row == MOST_IN_A_ROW:
             raise WorkLeft(

@@ -31,12 +31,12 @@ class ShardFetcher:
     """Fetches images of one shard; threads share it.
 
     Attributes:
-        unreached: Why each image was not reached, by its uri.
+        reason: Why the image was not reached that was tried last in vain.
     """
 
     def __init__(self, fetch: Fetcher) -> None:
         """Know nothing of any host."""
-        self.unreached: dict[str, str] = {}
+        self.reason = ""
         self._fetch = fetch
         self._lock = threading.Lock()
         self._in_a_row: Counter[str] = Counter()
@@ -57,25 +57,23 @@ class ShardFetcher:
         """
         host = _host(uri)
         if self._in_a_row[host] >= MANY:
-            self.unreached.setdefault(uri, f"{host}: nobody answered for {MANY} images in a row")
             return UNREACHABLE
         try:
             fetched: bytes | str = self._fetch(uri, lambda error: self._patience_s(host, error))
         except Unfetchable as error:
             fetched = error.kind
         except TransientStorageError as error:
-            self._note_failure(host, uri, str(error))
+            self._note_failure(host, str(error))
             return UNREACHABLE
         with self._lock:
             self._in_a_row[host] = 0
             self._answered.add(host)
-            self.unreached.pop(uri, None)
         return fetched
 
-    def _note_failure(self, host: str, uri: str, reason: str) -> None:
+    def _note_failure(self, host: str, reason: str) -> None:
         with self._lock:
             self._in_a_row[host] += 1
-            self.unreached[uri] = reason
+            self.reason = reason
             self._first_failure = self._first_failure or time.monotonic()
 
     def _patience_s(self, host: str, error: OSError) -> float:

@@ -42,16 +42,17 @@ ERRNO_STOPS: Mapping[int | None, str] = {
 """What is to be done where the system says that nothing can be written."""
 
 ANSWER_STOPS: Mapping[str, str] = {
-    **dict.fromkeys(("ExpiredToken", "TokenRefreshRequired", "RequestExpired"), _RENEW),
-    **dict.fromkeys(("InvalidToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"), _KEYS),
+    **dict.fromkeys(("ExpiredToken", "ExpiredTokenException", "RequestExpired"), _RENEW),
+    "TokenRefreshRequired": _RENEW,
+    **dict.fromkeys(("InvalidToken", "InvalidAccessKeyId"), _KEYS),
     **dict.fromkeys(("InvalidSecurity", "CredentialsNotSupported", "NotSignedUp"), _KEYS),
-    **dict.fromkeys(("InvalidClientTokenId", "UnrecognizedClient", "ExpiredTokenException"), _KEYS),
-    **dict.fromkeys(("AccountProblem",), _ACCOUNT),
+    **dict.fromkeys(("InvalidClientTokenId", "UnrecognizedClient"), _KEYS),
+    "AccountProblem": _ACCOUNT,
     **dict.fromkeys(("AuthorizationHeaderMalformed", "PermanentRedirect", "301"), _REGION),
     **dict.fromkeys(("QuotaExceeded", "XMinioStorageFull", "507"), "the store is full; make room"),
     "RequestTimeTooSkewed": "the clock of this machine is wrong; set it",
-    # S3 answers a HEAD without saying what was wrong.
-    "400": "the store refuses the request; have the credentials expired?",
+    # S3 answers a HEAD, with which pyarrow begins, without saying what was wrong.
+    "Unknown400": "the store refuses the request; have the credentials expired?",
 }
 """What is to be done where S3 says that it serves nobody with these settings, by its code."""
 
@@ -60,6 +61,7 @@ REFUSALS: Mapping[str, str] = {
     **dict.fromkeys(("NoSuchBucket", "404"), "there is no such bucket; create it first"),
     **dict.fromkeys(("NotImplemented", "501", "MethodNotAllowed", "405"), _UNABLE),
     "AllAccessDisabled": _ACCOUNT,
+    "SignatureDoesNotMatch": _KEYS,  # of one odd key it may be the name that is misread
     "InvalidBucketName": "this cannot be the name of a bucket; correct `workspace`",
     "EntityTooLarge": "the store takes no object of this size; take a smaller images.shard_size",
 }
@@ -125,7 +127,7 @@ def answer_of(error: BaseException) -> tuple[str, int]:
     if unknown is not None:
         return unknown[1], status
     if found[1] == "UNKNOWN":
-        return str(status or ""), status
+        return f"Unknown{status or ''}", status
     return found[1].title().replace("_", ""), status
 
 

@@ -107,9 +107,9 @@ class FeaturizeStep:
         uris = images.column("uri").take(pa.array(rows)).to_pylist()
         fetch = ShardFetcher(self._fetch)
         prepared = self.prepare_all(preparer, uris, isolated=isolated, fetch=fetch)
-        if fetch.unreached:
+        if any(image.error == UNREACHABLE for image in prepared):
             ids = images.column("image_id").take(pa.array(rows)).to_pylist()
-            self._leave_unreached(item, ids, prepared, next(iter(fetch.unreached.values())))
+            self._leave_unreached(item, ids, prepared, fetch.reason)
         good = [image for image in prepared if image.error is None]
         shard = PreparedShard(
             rows=rows,
