@@ -118,6 +118,24 @@ def test_storage_that_was_busy_is_work_for_the_next_run(
     assert run("run", config)[0] == 0
 
 
+@pytest.mark.usefixtures("cluster")
+def test_a_full_disk_stops_a_job_at_its_first_shard_and_says_what_to_do(
+    scenes: Path, tmp_path: Path, run: Run, mounted: Callable[..., Path]
+) -> None:
+    disk = mounted(tmp_path / "ws", "-t", "tmpfs", "-o", "size=96k", "tmpfs")
+    features = {"thumbnail": {"size": 256}}
+    config = write_config(
+        tmp_path / "p.yaml", tiny_config(scenes, features=features, labeling_functions=[])
+    )
+    code, _, err = run("run", config)
+    assert code == 1
+    assert err.startswith(f"wslabel: {disk}/features/thumbnail-")
+    assert "the disk is full; make room and run again" in err
+    assert "Traceback" not in err
+    subprocess.run(["mount", "-o", "remount,size=50m", str(disk)], check=True)
+    assert run("run", config, "--until", "featurize")[0] == 0
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
