@@ -3,7 +3,8 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,24 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> Networks:
     torch.save(open_clip.create_model("tiny-clip").state_dict(), made.clip_weights)
     two_topics(made.words)
     return made
+
+
+@pytest.fixture
+def mounted() -> Iterator[Callable[..., Path]]:
+    """Mounts file systems on folders, where this process may."""
+    mounts: list[Path] = []
+
+    def mount(folder: Path, *words: str) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(["mount", *words, str(folder)], capture_output=True, check=False)
+        if done.returncode:
+            pytest.skip(f"this process may not mount: {done.stderr.decode().strip()}")
+        mounts.append(folder)
+        return folder
+
+    yield mount
+    for folder in reversed(mounts):
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 def tiny_config(scenes: Path, **sections: Any) -> dict[str, Any]:

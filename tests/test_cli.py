@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import tiny_config, write_config
+from tests.storage.failing import fail
 from wslabel import cli
 
 Run = Callable[..., tuple[int, str, str]]
@@ -99,6 +100,40 @@ def test_errors_are_one_sentence_and_an_exit_code(scenes: Path, tmp_path: Path, 
     assert "8 shards lack features" in err
     assert err.endswith(f"next: wslabel run {config}\n")
     assert "Traceback" not in err
+
+
+@pytest.mark.usefixtures("cluster")
+def test_storage_that_was_busy_is_work_for_the_next_run(
+    scenes: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = write_config(tmp_path / "p.yaml", tiny_config(scenes))
+    run("run", config, "--until", "vote")
+    for where in ("/votes/", "/constants/", "/images"):  # in a step, and in the driver itself
+        with monkeypatch.context() as patched:
+            fail(patched, where)
+            code, _, err = run("run", config)
+        assert code == 3
+        assert "SLOW_DOWN" in err
+        assert err.endswith(f"next: wslabel run {config}\n")
+    assert run("run", config)[0] == 0
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_full_disk_stops_a_job_at_its_first_shard_and_says_what_to_do(
+    scenes: Path, tmp_path: Path, run: Run, mounted: Callable[..., Path]
+) -> None:
+    disk = mounted(tmp_path / "ws", "-t", "tmpfs", "-o", "size=96k", "tmpfs")
+    features = {"thumbnail": {"size": 256}}
+    config = write_config(
+        tmp_path / "p.yaml", tiny_config(scenes, features=features, labeling_functions=[])
+    )
+    code, _, err = run("run", config)
+    assert code == 1
+    assert err.startswith(f"wslabel: {disk}/features/thumbnail-")
+    assert "the disk is full; make room and run again" in err
+    assert "Traceback" not in err
+    subprocess.run(["mount", "-o", "remount,size=50m", str(disk)], check=True)
+    assert run("run", config, "--until", "featurize")[0] == 0
 
 
 @pytest.mark.parametrize(

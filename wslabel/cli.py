@@ -16,7 +16,7 @@ import typer
 from wslabel import pipeline
 from wslabel.config.base import S3
 from wslabel.engine.execute import disconnect, is_connected
-from wslabel.errors import ConfigError, WorkLeft, WslabelError
+from wslabel.errors import ConfigError, TransientStorageError, WorkLeft, WslabelError
 from wslabel.project.loading import load
 from wslabel.project.project import Project
 from wslabel.project.starter import project_for
@@ -237,10 +237,11 @@ def _plain_errors() -> Iterator[None]:
         yield
     except WslabelError as error:
         print(f"wslabel: {error}", file=sys.stderr)
-        if isinstance(error, WorkLeft):
+        is_left = isinstance(error, WorkLeft | TransientStorageError)
+        if is_left:
             config = next((word for word in sys.argv[1:] if Path(word).is_file()), "CONFIG")
             print(f"next: wslabel run {config}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, ConfigError) else 3 if isinstance(error, WorkLeft) else 1)
+        sys.exit(2 if isinstance(error, ConfigError) else 3 if is_left else 1)
     except OSError as error:
         # What storage says of a place that may not be read is a user's matter, not a bug.
         if not is_permanent(error):

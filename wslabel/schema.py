@@ -22,6 +22,7 @@ ERROR_KINDS = {
     "denied": "the object may not be read",
     "not_an_image": "the bytes are no image that can be decoded",
     "too_large": "the image has more pixels than engine.max_pixels allows, or 512 MiB and more",
+    "unreachable": "nobody answered for the object in any of engine.max_attempts runs",
     "crashed": "decoding the image killed its process",
 }
 

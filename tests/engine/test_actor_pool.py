@@ -109,7 +109,7 @@ def test_arrays_survive_the_trip_between_processes() -> None:
 def test_a_step_of_one_method_gives_one_result_per_item() -> None:
     trouble = steps.Trouble(is_left=frozenset({1}))
     by_key = {result.item: result for result in run(trouble, items(4), FUSED)}
-    assert by_key.pop(1) == ItemResult(item=1, left="slow down, 1")
+    assert by_key.pop(1) == ItemResult(item=1, left="slow down, 1", is_storage_failing=True)
     assert {key: result.num_images for key, result in by_key.items()} == {0: 1, 2: 3, 3: 1}
     assert all(result.value["payload"] == items(4)[key].payload for key, result in by_key.items())
 

@@ -6,7 +6,7 @@ from typing import NoReturn
 import pytest
 
 from wslabel.engine.step import ItemResult, guarded
-from wslabel.errors import TooManyErrors, TransientStorageError
+from wslabel.errors import TooManyErrors, TransientStorageError, WorkLeft
 
 ITEM = SimpleNamespace(key=7)
 
@@ -24,7 +24,9 @@ def test_what_goes_well_is_passed_on() -> None:
 
 
 def test_slow_storage_leaves_the_item() -> None:
-    assert raising(TransientStorageError("slow down")) == ItemResult(item=7, left="slow down")
+    assert raising(TransientStorageError("slow down")) == ItemResult(
+        item=7, left="slow down", is_storage_failing=True
+    )
 
 
 def test_an_error_of_ours_is_a_failure_of_the_item() -> None:
@@ -35,3 +37,8 @@ def test_an_error_of_ours_is_a_failure_of_the_item() -> None:
 def test_a_bug_goes_through() -> None:
     with pytest.raises(ZeroDivisionError, match="by zero"):
         raising(ZeroDivisionError("by zero"))
+
+
+def test_an_item_that_is_left_for_its_own_sake_says_nothing_of_storage() -> None:
+    left = ItemResult(item=7, left="2 images were not reached")
+    assert raising(WorkLeft("2 images were not reached")) == left

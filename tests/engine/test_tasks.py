@@ -29,7 +29,7 @@ def test_every_item_gives_exactly_one_result_in_another_process() -> None:
 def test_slow_storage_leaves_its_item_and_no_others() -> None:
     step = steps.Trouble(is_left=frozenset({1}))
     by_key = {result.item: result for result in run(step, items(4), PLAN)}
-    assert by_key[1] == ItemResult(item=1, left="slow down, 1")
+    assert by_key[1] == ItemResult(item=1, left="slow down, 1", is_storage_failing=True)
     assert [by_key[key].num_images for key in (0, 2, 3)] == [1, 3, 1]
 
 

@@ -10,8 +10,9 @@ import pyarrow.parquet
 import pytest
 
 from tests.conftest import LINEAR, Learnable
+from tests.storage.failing import fail
 from wslabel.columns import to_array
-from wslabel.errors import ConfigError
+from wslabel.errors import ConfigError, WorkLeft
 from wslabel.experiments.compare import compare
 from wslabel.experiments.learner import Learner
 from wslabel.experiments.self_train import self_train
@@ -34,10 +35,32 @@ def test_rounds_correct_labels_and_end_when_validation_gets_no_better(
     assert rounds[1].labels.chosen > 0
     assert result.made == 4 * (len(rounds) - 1) + (4 if len(rounds) < 5 else 1)
     corrected(project, again)
+    for stage, quota in (("choose", 0.8), ("correct", 1.0)):
+        left_for_the_next_run(learnable, training, again | {"quota": quota}, stage)
     again_ = self_train(project)
     assert again_.made == 0
     assert again_.rounds == result.rounds
     assert "test accuracy" in Path(result.page).read_text()
+
+
+def left_for_the_next_run(
+    learnable: Learnable, training: dict[str, Any], how: dict[str, Any], stage: str
+) -> None:
+    """See that labels that storage does not give are left; weighed anew they are to be made."""
+    project = learnable.load(
+        name="again", training=training, self_training=how | {"given_weight": 0.5}
+    )
+    workspace = Workspace(project)
+    learner = Learner(workspace, project.training.variant("soft"))
+    judges = learner.judges(0, workspace.labels)
+    for judge in judges:
+        assert not workspace.predictions(judge).missing
+    with pytest.MonkeyPatch.context() as patched:
+        fail(patched, f"{workspace.labels.table.folder}/00000")
+        with pytest.raises(WorkLeft, match=rf"^{stage}: 1 of 1 items stayed uncommitted"):
+            learner.corrected(workspace.labels, judges)
+    made, _ = learner.corrected(workspace.labels, judges)
+    assert not made.missing
 
 
 def test_without_any_truth_nothing_is_called_right_or_wrong(

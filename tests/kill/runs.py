@@ -113,9 +113,9 @@ def contents(root: str, s3: S3 | None = None) -> dict[str, object]:
     location = Location(root, s3)
     found: dict[str, object] = {}
     for entry in location.files("", recursive=True):
-        # Logs and pages tell when and how often there was a run, which is what differs.
+        # Logs, pages and attempts tell when and how often there was a run, which differs.
         is_page = entry.path.endswith((".html", ".tfevents"))
-        if entry.path.startswith((".staging", "logs/")) or is_page:
+        if entry.path.startswith((".staging", "logs/", "attempts/")) or is_page:
             continue
         data = location.read(entry.path).to_pybytes()
         if entry.path.endswith("card.json"):

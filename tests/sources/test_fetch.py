@@ -1,9 +1,8 @@
 """A uri becomes bytes, or a named kind of failure that will stay."""
 
-import threading
-from collections.abc import Iterator
+import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,45 +10,13 @@ import boto3
 import pytest
 
 from tests.conftest import S3Server
+from tests.sources.web import DATA, Answers
 from wslabel.config.base import S3
-from wslabel.errors import TransientStorageError
+from wslabel.errors import StorageError, TransientStorageError
 from wslabel.schema import ERROR_KINDS
+from wslabel.sources import fetch
 from wslabel.sources.fetch import Fetcher, Unfetchable
-from wslabel.storage.location import RETRIES, Location
-
-DATA = b"\xff\xd8 not quite a JPEG \x00"
-
-
-class Answers(BaseHTTPRequestHandler):
-    """`/503/x` answers 503, and so on; `/shaky/x` answers 503 the first time."""
-
-    asked: dict[str, int]
-
-    def do_GET(self) -> None:
-        self.asked[self.path] = self.asked.get(self.path, 0) + 1
-        kind = self.path.split("/")[1]
-        if kind == "shaky":
-            kind = "503" if self.asked[self.path] == 1 else "200"
-        self.send_response(int(kind))
-        body = DATA if kind == "200" else b""
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Be quiet."""
-
-
-@pytest.fixture(scope="module")
-def web() -> Iterator[str]:
-    """The address of a small HTTP server."""
-    Answers.asked = {}
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+from wslabel.storage.location import SDK_ATTEMPTS, Location
 
 
 @pytest.fixture
@@ -120,7 +87,11 @@ class TestWeb:
         assert Fetcher(S3())(f"{web}/200/a.jpg") == DATA
 
     @pytest.mark.parametrize(
-        ("status", "kind"), [(404, "missing"), (410, "missing"), (401, "denied"), (403, "denied")]
+        ("status", "kind"),
+        [
+            *((status, "missing") for status in (400, 404, 405, 406, 410, 414, 416, 418, 431)),
+            *((status, "denied") for status in (401, 402, 403, 451)),
+        ],
     )
     def test_an_answer_that_will_stay_has_a_kind(self, web: str, status: int, kind: str) -> None:
         with pytest.raises(Unfetchable) as caught:
@@ -132,10 +103,125 @@ class TestWeb:
         assert Fetcher(S3())(f"{web}/shaky/a.jpg") == DATA
         assert Answers.asked["/shaky/a.jpg"] == 2
 
-    def test_a_server_that_stays_busy_is_transient(self, web: str) -> None:
-        with pytest.raises(TransientStorageError, match="HTTP 503"):
-            Fetcher(S3())(f"{web}/503/a.jpg")
-        assert Answers.asked["/503/a.jpg"] == RETRIES
+    @pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 522])
+    def test_a_server_that_stays_busy_is_transient(self, web: str, status: int) -> None:
+        with pytest.raises(TransientStorageError, match=f"HTTP {status}"):
+            Fetcher(S3())(f"{web}/{status}/a.jpg", lambda _: 0.3)
+        assert Answers.asked[f"/{status}/a.jpg"] > 1
+
+    def test_a_server_that_asks_for_a_rest_gets_it(self, web: str) -> None:
+        start = time.monotonic()
+        assert Fetcher(S3())(f"{web}/rest/a.jpg") == DATA
+        assert time.monotonic() - start >= 1.0
+        assert Answers.asked["/rest/a.jpg"] == 2
+
+    def test_a_redirect_that_leads_nowhere_is_missing(self, web: str) -> None:
+        with pytest.raises(Unfetchable, match=r"^missing"):
+            Fetcher(S3())(f"{web}/circle/a.jpg")
+
+    @pytest.mark.parametrize("kind", ["short", "chunks", "hangup", "garbage"])
+    def test_an_answer_that_ends_early_is_asked_for_again(self, web: str, kind: str) -> None:
+        assert Fetcher(S3())(f"{web}/{kind}/a.jpg") == DATA
+        assert Answers.asked[f"/{kind}/a.jpg"] == 2
+
+    def test_a_server_that_falls_silent_is_left(
+        self, web: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(fetch, "READ_S", 0.3)
+        start = time.monotonic()
+        with pytest.raises(TransientStorageError, match=r"(?i)time"):
+            Fetcher(S3())(f"{web}/silent/a.jpg", lambda _: 0.0)
+        assert time.monotonic() - start < 3.0
+
+    @pytest.mark.parametrize("uri", ["http://nohost.invalid/a.jpg", "http://127.0.0.1:9/a.jpg"])
+    def test_a_host_that_is_not_there_is_transient(self, uri: str) -> None:
+        with pytest.raises(TransientStorageError, match=r"^http://.*/a\.jpg: storage failed once"):
+            Fetcher(S3())(uri, lambda _: 0.0)
+
+    @pytest.mark.parametrize("kind", ["404", "403", "503", "short", "circle", "silent"])
+    def test_no_message_holds_a_signature(
+        self, web: str, kind: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(fetch, "READ_S", 0.3)
+        uri = f"{web}/{kind}/signed.jpg?X-Amz-Signature=HUSH&X-Amz-Credential=HUSH&size=2"
+        with pytest.raises((Unfetchable, TransientStorageError)) as caught:
+            Fetcher(S3())(uri, lambda _: 0.0)
+        assert f"{web}/{kind}/signed.jpg?size=2" in str(caught.value)
+        assert "HUSH" not in "".join(traceback.format_exception(caught.value))
+        assert any("HUSH" in asked for asked in Answers.asked)  # the server gets all of it
+
+
+class TestPlacesThatServeNobody:
+    """A small server that answers as S3 does; moto asks for no valid credentials."""
+
+    @pytest.fixture
+    def answers(self, s3_server: S3Server, web: str) -> S3:
+        return S3(endpoint=f"{web}/xml", region="us-east-1")
+
+    @pytest.mark.parametrize(
+        ("code", "told"),
+        [
+            ("ExpiredToken", "credentials have expired"),
+            ("TokenRefreshRequired", "credentials have expired"),
+            ("InvalidToken", "credentials are not valid"),
+            ("InvalidAccessKeyId", "credentials are not valid"),
+            ("RequestTimeTooSkewed", "clock"),
+        ],
+    )
+    def test_credentials_that_are_refused_are_no_matter_of_an_image(
+        self, answers: S3, code: str, told: str
+    ) -> None:
+        with pytest.raises(StorageError, match=told) as caught:
+            Fetcher(answers)(f"s3://403-{code.lower()}/{code}/a.jpg")
+        assert type(caught.value) is StorageError
+
+    @pytest.mark.parametrize(
+        ("status", "code", "kind"),
+        [
+            (403, "AccessDenied", "denied"),
+            (403, "InvalidObjectState", "denied"),
+            (403, "SignatureDoesNotMatch", "denied"),
+            (403, "AllAccessDisabled", "denied"),
+            (404, "NoSuchKey", "missing"),
+            (404, "NoSuchBucket", "missing"),
+            (405, "MethodNotAllowed", "denied"),
+            (400, "InvalidRequest", "missing"),
+        ],
+    )
+    def test_what_is_refused_of_one_image_is_its_own(
+        self, answers: S3, status: int, code: str, kind: str
+    ) -> None:
+        with pytest.raises(Unfetchable, match=f"^{kind}: s3://"):
+            Fetcher(answers)(f"s3://{status}-bucket/{code}/a.jpg")
+
+    @pytest.mark.parametrize(("status", "code"), [(503, "SlowDown"), (500, "InternalError")])
+    def test_a_busy_store_is_asked_again_and_not_too_often(
+        self, answers: S3, status: int, code: str
+    ) -> None:
+        with pytest.raises(TransientStorageError):
+            Fetcher(answers)(f"s3://{status}-bucket/{code}/a.jpg", lambda _: 0.0)
+        asked = Answers.asked[f"/xml/{status}-bucket/{code}/a.jpg"]
+        assert asked == SDK_ATTEMPTS
+
+    def test_a_body_that_ends_early_is_asked_for_again(self, answers: S3) -> None:
+        assert Fetcher(answers)("s3://short-bucket/x/a.jpg") == DATA
+
+    @pytest.mark.parametrize("bucket", ["no_Such..name", "a" * 99])
+    def test_a_bucket_that_cannot_be_is_missing(self, answers: S3, bucket: str) -> None:
+        with pytest.raises(Unfetchable, match="missing"):
+            Fetcher(answers)(f"s3://{bucket}/a.jpg")
+
+    def test_without_any_credentials_nothing_goes_on(
+        self, web: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+        with pytest.raises(StorageError, match=r"(?i)credentials") as caught:
+            Fetcher(S3(endpoint=web, region="us-east-1"))("s3://200-bucket/x/a.jpg")
+        assert type(caught.value) is StorageError
 
 
 def test_every_kind_is_one_of_the_schema() -> None:

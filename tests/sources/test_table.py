@@ -174,3 +174,32 @@ class TestFiles:
         assert listing["uri"] == [f"{root}/a.jpg", "/abs/b.jpg", "s3://x/c.jpg"]
         with pytest.raises(SourceError, match="there is no such file"):
             rows(f"{root}/none.csv", s3)
+
+
+SIGNED = "https://h/{}.jpg?X-Amz-Credential=HUSH&X-Amz-Signature={}&size=2"
+
+
+class TestPresignedUris:
+    def test_an_id_has_no_signature_and_the_uri_has_all(self, write: Write) -> None:
+        uris = [SIGNED.format("a", "HUSH0"), SIGNED.format("b", "HUSH1"), "https://h/c.jpg"]
+        listing = rows(write(pa.table({"uri": uris})))
+        assert listing["uri"] == uris
+        ids = ["https://h/a.jpg?size=2", "https://h/b.jpg?size=2", "https://h/c.jpg"]
+        assert listing["image_id"] == ids
+
+    def test_signed_anew_it_is_the_same_image(self, write: Write) -> None:
+        first, second = (
+            rows(write(pa.table({"uri": [SIGNED.format("a", mark)]}))) for mark in ("x", "y")
+        )
+        assert first["image_id"] == second["image_id"]
+
+    def test_a_column_of_ids_may_hold_them_too(self, write: Write) -> None:
+        path = write(pa.table({"uri": ["a.jpg"], "key": [SIGNED.format("a", "HUSH")]}))
+        assert rows(path, image_id="key")["image_id"] == ["https://h/a.jpg?size=2"]
+
+    def test_one_object_signed_twice_is_refused_without_the_signature(self, write: Write) -> None:
+        path = write(pa.table({"uri": [SIGNED.format("a", mark) for mark in ("HUSH0", "HUSH1")]}))
+        with pytest.raises(SourceError, match="more than once") as caught:
+            rows(path)
+        assert "https://h/a.jpg?size=2" in str(caught.value)
+        assert "HUSH" not in str(caught.value)

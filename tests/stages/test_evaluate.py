@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.stages.finished import finished, remove
+from tests.storage.failing import fail
 from wslabel.columns import to_array
 from wslabel.errors import WorkLeft
 from wslabel.metrics import roc_auc
@@ -121,3 +122,16 @@ def test_a_project_of_networks_alone_is_evaluated(project: Project) -> None:
     assert files.votes is None
     assert files.labels is None
     assert list(files.predictions) == ["original"]
+
+
+def test_tables_that_storage_does_not_give_are_left_for_the_next_run(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove(project, Workspace(project).evaluation)
+    with monkeypatch.context() as patched:
+        fail(patched, Workspace(project).votes.table.folder + "/00000")
+        with pytest.raises(
+            WorkLeft, match=r"^evaluate: 1 of 1 items stayed uncommitted .*SLOW_DOWN"
+        ):
+            evaluate.run(Workspace(project))
+    assert evaluate.run(Workspace(project)).made == 1

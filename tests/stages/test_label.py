@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from tests.conftest import Learnable
+from tests.storage.failing import fail
 from wslabel.columns import to_array
 from wslabel.errors import WorkLeft
 from wslabel.label_model import majority
@@ -97,3 +98,19 @@ def test_without_votes_there_are_no_labels(learnable: Learnable) -> None:
     functions[0] = functions[0] | {"votes": {"blue": "jungle"}}
     with pytest.raises(WorkLeft, match="1 of 1 groups of votes are missing"):
         label.run(workspace(learnable, labeling_functions=functions))
+
+
+def test_votes_that_storage_does_not_give_are_left_for_the_next_run(
+    learnable: Learnable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"epochs": 59}
+    made = workspace(learnable, label_model=settings)
+    (item,) = made.votes.items
+    with monkeypatch.context() as patched:
+        fail(patched, f"{made.votes.table.folder}/{item.name}")
+        with pytest.raises(
+            WorkLeft, match=r"summarize: 1 of 1 items stayed uncommitted .*SLOW_DOWN.*again"
+        ):
+            label.run(made)
+    assert made.fitted is None
+    assert label.run(workspace(learnable, label_model=settings)).made == 1

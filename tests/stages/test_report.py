@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.stages.finished import finished, remove
+from tests.storage.failing import fail
 from wslabel.errors import WorkLeft
 from wslabel.project.project import Project
 from wslabel.report.evaluation import Evaluation
@@ -141,3 +142,14 @@ def test_images_are_counted_by_class_the_largest_first() -> None:
     assert table.rows[1] == ("no truth", 0, 0, 7, 7)
     assert table.rows[2] == ("c49", 50, 0, 0, 50)
     assert table.rest == "and 30 more classes"
+
+
+def test_tables_that_storage_does_not_give_are_left_for_the_next_run(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove(project, Workspace(project).report)
+    with monkeypatch.context() as patched:
+        fail(patched, Workspace(project).votes.table.folder + "/00000")
+        with pytest.raises(WorkLeft, match=r"^report: 1 of 1 items stayed uncommitted .*SLOW_DOWN"):
+            report.run(Workspace(project))
+    assert report.run(Workspace(project)).made == 1

@@ -45,7 +45,7 @@ class TestRetrying:
     def test_lasting_failures_end_plainly(self) -> None:
         action = Failing(99, lambda: OSError("SLOW_DOWN\n  please"))
         with pytest.raises(TransientStorageError) as caught:
-            retrying(action, "s3://b/a", patience_s=0.0)
+            retrying(action, "s3://b/a", patience_s=lambda _: 0.0)
         assert str(caught.value) == "s3://b/a: storage failed once: SLOW_DOWN please"
         assert action.calls == 1
 
@@ -53,7 +53,7 @@ class TestRetrying:
         action = Failing(10**6, lambda: OSError("SLOW_DOWN"))
         start = time.perf_counter()
         with pytest.raises(TransientStorageError, match=r"failed \d+ times in \d+ s"):
-            retrying(action, "a", patience_s=1.0)
+            retrying(action, "a", patience_s=lambda _: 1.0)
         assert time.perf_counter() - start < 2.0
         assert 3 <= action.calls < 100  # the waits grow
 

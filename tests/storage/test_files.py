@@ -2,16 +2,19 @@
 
 import hashlib
 import os
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import boto3
 import pytest
 
 from tests.conftest import S3Server
 from wslabel.config.base import S3
-from wslabel.errors import WeightsError
+from wslabel.errors import StorageError, WeightsError
 from wslabel.storage.files import (
     cache_folder,
     content_hash,
@@ -20,6 +23,22 @@ from wslabel.storage.files import (
     remembered,
 )
 from wslabel.storage.location import Location
+
+COPYING = """
+import sys
+from pathlib import Path
+from wslabel.config.base import S3
+from wslabel.storage.files import local_copy
+from wslabel.storage.location import Location
+uri, endpoint = sys.argv[1:]
+def peak():  # in bytes; what getrusage tells is the parent's where that is larger
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+s3 = S3(endpoint=endpoint, region="us-east-1")
+Location(uri.rpartition("/")[0], s3).entry("none")  # loads what S3 needs
+before = peak()
+print(local_copy(uri, s3), peak() - before)
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +148,55 @@ class TestLocalCopy:
         uri = bucket.uri("none.pth")
         with pytest.raises(WeightsError, match=f"there is no object '{uri}'"):
             local_copy(uri, bucket.s3)
+
+    def test_a_large_object_passes_through_a_small_memory(
+        self, bucket: Location, s3_server: S3Server, tmp_path: Path
+    ) -> None:
+        size = 300 * 2**20
+        client = boto3.client("s3", endpoint_url=s3_server.endpoint)
+        key = bucket.uri("large.bin").removeprefix(f"s3://{s3_server.bucket}/")
+        part = os.urandom(2**20)
+        client.put_object(Bucket=s3_server.bucket, Key=key, Body=part * 300)
+        done = subprocess.run(
+            [sys.executable, "-c", COPYING, bucket.uri("large.bin"), s3_server.endpoint],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        client.delete_object(Bucket=s3_server.bucket, Key=key)
+        copy, grown = done.stdout.split()
+        assert Path(copy).stat().st_size == size
+        expected = hashlib.sha256()
+        for _ in range(300):
+            expected.update(part)
+        assert content_hash(Path(copy)) == expected.hexdigest()
+        assert int(grown) < 120 * 2**20
+        Path(copy).unlink()
+
+    def test_a_full_disk_is_told_and_keeps_no_draft(
+        self, bucket: Location, cache: Path, mounted: Callable[..., Path]
+    ) -> None:
+        mounted(cache, "-t", "tmpfs", "-o", "size=64k", "tmpfs")
+        bucket.create("net.pth", bytes(200_000))
+        with pytest.raises(StorageError, match=r"net\.pth: the disk is full; .*WSLABEL_CACHE"):
+            local_copy(bucket.uri("net.pth"), bucket.s3)
+        assert [path for path in cache.rglob("*") if path.is_file()] == []
+
+    def test_a_copy_outlasts_a_loss_of_power(
+        self, bucket: Location, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        synced: list[str] = []
+        fsync = os.fsync
+
+        def noting(descriptor: int) -> None:
+            synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+            fsync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", noting)
+        bucket.create("net.pth", b"weights")
+        copy = local_copy(bucket.uri("net.pth"), bucket.s3)
+        draft, folder = synced
+        assert Path(draft).parent == Path(folder) == copy.parent  # the bytes, then the name
 
 
 class TestMemory:

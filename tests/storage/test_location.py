@@ -213,24 +213,6 @@ class TestDrafts:
         assert not (tmp_path / "none").exists()
 
 
-@pytest.fixture
-def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
-    """Mounts file systems on folders, where this process may."""
-    mounts: list[Path] = []
-
-    def mount(folder: Path, *words: str) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(["mount", *words, str(folder)], capture_output=True, check=False)
-        if done.returncode:
-            pytest.skip(f"this process may not mount: {done.stderr.decode().strip()}")
-        mounts.append(folder)
-        return folder
-
-    yield mount
-    for folder in reversed(mounts):
-        subprocess.run(["umount", str(folder)], check=True)
-
-
 class TestPlacesThatTakeNoFiles:
     def stopped(self, location: Location, path: str, data: bytes = b"x") -> str:
         """Create a file in vain; give what is told, which comes at once."""
@@ -350,6 +332,7 @@ class TestAnswersToWriters:
             (403, "RequestExpired", "credentials have expired; renew them"),
             (400, "InvalidToken", "credentials are not valid"),
             (403, "InvalidAccessKeyId", "credentials are not valid"),
+            (403, "SignatureDoesNotMatch", "credentials are not valid"),
             (403, "RequestTimeTooSkewed", "clock of this machine is wrong"),
             (403, "AllAccessDisabled", "closed; ask its owner"),
             (400, "EntityTooLarge", "smaller images.shard_size"),

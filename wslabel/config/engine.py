@@ -17,6 +17,9 @@ class Engine(Settings):
         batch_size: Images per mini-batch of a network.
         fetch_threads: Images that each process fetches at a time.
         max_pixels: Pixels of the largest image that is decoded; larger ones fail as too_large.
+        max_attempts: Runs that may leave a shard undone because one of its images cannot be reached
+            (its host is gone, its server throttles); after so many the image fails as unreachable.
+            1 waits for no other run, as suits addresses gathered from the web.
         max_error_share: Share of a shard's images that may fail before the job stops.
         driver_groups: Groups of 64 shards up to which light work (votes, labels, evaluation,
             predictions of a linear head) is done in the driver, which spares a laptop the start
@@ -30,6 +33,7 @@ class Engine(Settings):
     batch_size: int = Field(32, ge=1, le=4096)
     fetch_threads: int = Field(16, ge=1, le=256)
     max_pixels: int = Field(178_956_970, ge=1)
+    max_attempts: int = Field(3, ge=1)
     max_error_share: Fraction = 0.2
     driver_groups: int = Field(2, ge=0)
 

@@ -12,9 +12,15 @@ from typing import TypeVar
 
 from wslabel.config.engine import Engine
 from wslabel.engine.plan import Plan, Resources, plan
-from wslabel.engine.progress import track
+from wslabel.engine.progress import tell, track
 from wslabel.engine.step import ItemResult, ItemT, PreparedT, SplitStep, Step, guarded
 from wslabel.errors import WorkLeft
+
+MOST_IN_A_ROW = 5
+"""Items that storage may fail in a row before the rest is not even begun: it would be lost too."""
+
+FEW_TOLD = 3
+"""Items that are left and told of as they come; the end tells their number."""
 
 T = TypeVar("T")
 
@@ -38,7 +44,9 @@ def execute(
     placement: Placement,
     by_value: Sequence[ModuleType] = (),
 ) -> Iterator[ItemResult]:
-    """Run a step over items, showing progress; without items nothing is started.
+    """Run a step over items, showing progress, and give the results of those that were done.
+
+    Without items nothing is started. Whoever needs all results has them only if nothing was raised.
 
     Args:
         engine: What the project file says of the cluster.
@@ -49,7 +57,8 @@ def execute(
         by_value: Modules of the user's own, which workers cannot import.
 
     Raises:
-        WorkLeft: At the end, where some items could not be done this time.
+        WorkLeft: At the end, where some items could not be done this time; at once, where storage
+            fails again and again.
     """
     if not items:
         return
@@ -84,10 +93,10 @@ def execute_split(
     *,
     uses_gpu: bool,
 ) -> Iterator[ItemResult]:
-    """Run a step of two halves over items in pools of actors, showing progress.
+    """Run a step of two halves over items in pools of actors, as `execute` does.
 
     Raises:
-        WorkLeft: At the end, where some items could not be done this time.
+        WorkLeft: As `execute` does.
     """
     if not items:
         return
@@ -98,11 +107,23 @@ def execute_split(
 
 
 def _tracked(stage: str, results: Iterator[ItemResult], num_items: int) -> Iterator[ItemResult]:
+    """Pass on what was done, and tell of what was left; it has no value to reckon with."""
     left: list[ItemResult] = []
+    in_a_row = 0
     for result in track(results, stage, num_items):
-        if result.left is not None:
-            left.append(result)
-        yield result
+        if result.left is None:
+            in_a_row = 0
+            yield result
+            continue
+        left.append(result)
+        if len(left) <= FEW_TOLD:
+            tell(f"{stage}: left for the next run: {result.left}")
+        in_a_row += result.is_storage_failing
+        if in_a_row == MOST_IN_A_ROW:
+            raise WorkLeft(
+                f"{stage}: stopped, storage failed for {in_a_row} items in a row ({result.left}); "
+                "run again once it answers"
+            )
     if left:
         raise WorkLeft(
             f"{stage}: {len(left)} of {num_items} items stayed uncommitted "

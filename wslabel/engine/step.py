@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from wslabel.errors import TransientStorageError, WslabelError
+from wslabel.errors import StorageError, TransientStorageError, WorkLeft, WslabelError
+from wslabel.storage.failures import is_permanent, reason_of
 
 T = TypeVar("T")
 
@@ -17,7 +18,9 @@ class ItemResult:
         item: Key of the item, a shard or a group.
         num_images: Images that it covers.
         errors: Images that failed, by kind of error.
-        left: Why the item stayed uncommitted, where storage failed transiently.
+        left: Why the item stayed uncommitted; the next run takes it up.
+        is_storage_failing: Whether that was for a transient failure of storage, which others may
+            meet too, and not for the item's own sake.
         failure: What must stop the job.
         value: What the step computed, where its work is not a table.
     """
@@ -26,6 +29,7 @@ class ItemResult:
     num_images: int = 0
     errors: dict[str, int] = field(default_factory=dict)
     left: str | None = None
+    is_storage_failing: bool = False
     failure: WslabelError | None = None
     value: Any = None
 
@@ -68,6 +72,13 @@ def guarded(item: Item, action: Callable[[], T]) -> T | ItemResult:
     try:
         return action()
     except TransientStorageError as error:
+        return ItemResult(item=item.key, left=str(error), is_storage_failing=True)
+    except WorkLeft as error:
         return ItemResult(item=item.key, left=str(error))
     except WslabelError as error:
         return ItemResult(item=item.key, failure=error)
+    except OSError as error:
+        # What storage says of a place that may not be read is a user's matter, not a bug.
+        if not is_permanent(error):
+            raise
+        return ItemResult(item=item.key, failure=StorageError(reason_of(error)))

@@ -3,9 +3,12 @@
 An image on S3 is one request, as s3fs reads it; pyarrow's file asks for its size first.
 """
 
+import email.utils
+import ftplib
 import re
 import stat
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +18,18 @@ import pyarrow as pa
 from fsspec.asyn import sync
 
 from wslabel.config.base import S3
-from wslabel.errors import WslabelError, nearest
-from wslabel.storage.failures import is_permanent, retrying
-from wslabel.storage.location import endpoint_of, region_of, s3_reader
+from wslabel.errors import StorageError, WslabelError, nearest
+from wslabel.storage.failures import reason_of, retrying
+from wslabel.storage.location import (
+    CONNECT_S,
+    READ_S,
+    SDK_ATTEMPTS,
+    endpoint_of,
+    region_of,
+    s3_reader,
+    unanswered,
+)
+from wslabel.storage.uri import shown
 
 if TYPE_CHECKING:
     import s3fs
@@ -50,7 +62,8 @@ def open_stream(uri: str, s3: S3) -> pa.NativeFile:
         stream = retrying(lambda: s3_reader(s3).open_input_stream(uri[5:], compression=None), uri)
     else:
         stream = pa.OSFile(uri)
-    return pa.CompressedInputStream(stream, "gzip") if uri.endswith(".gz") else stream
+    is_packed = shown(uri).partition("?")[0].endswith(".gz")
+    return pa.CompressedInputStream(stream, "gzip") if is_packed else stream
 
 
 def _opened(uri: str) -> Any:
@@ -65,6 +78,13 @@ MAX_BYTES = 2**29
 
 CONNECTIONS = 256
 """Requests to S3 at a time; threads ask for fewer, and more wait in s3fs."""
+
+WHOLE_S = 300.0
+"""How long an answer from the web may take in all, however it trickles."""
+
+DENIED = frozenset({401, 402, 403, 407, 451})
+BUSY = frozenset({408, 425, 429})
+"""HTTP statuses by which a server refuses an image, and those below 500 that another try mends."""
 
 _PART = re.compile(r"#bytes=(\d+)-(\d+)$")
 
@@ -98,6 +118,18 @@ class Unfetchable(WslabelError):
         self.kind = kind
 
 
+class Busy(OSError):
+    """A server that answered, and may answer better later.
+
+    Attributes:
+        retry_after_s: How long it asks to be left alone.
+    """
+
+    def __init__(self, text: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+
+
 class Fetcher:
     """Fetches objects, or the ranges of them that uris name; safe to share between threads."""
 
@@ -109,29 +141,40 @@ class Fetcher:
     def _objects(self) -> "s3fs.S3FileSystem":
         import s3fs  # noqa: PLC0415 - takes a while to load, and most runs read no S3
 
-        return s3fs.S3FileSystem(
+        system = s3fs.S3FileSystem(
             anon=self._s3.anonymous,
             endpoint_url=endpoint_of(self._s3),
             client_kwargs={"region_name": region_of(self._s3) or "us-east-1"},
-            config_kwargs={"max_pool_connections": CONNECTIONS},
+            config_kwargs={
+                "max_pool_connections": CONNECTIONS,
+                "connect_timeout": CONNECT_S,
+                "read_timeout": READ_S,
+                "retries": {"total_max_attempts": SDK_ATTEMPTS, "mode": "standard"},
+            },
             skip_instance_cache=True,
             use_listings_cache=False,
         )
+        system.retries = 1  # ours are patient enough
+        return system
 
-    def __call__(self, uri: str) -> bytes:
+    def __call__(self, uri: str, patience_s: Callable[[OSError], float] | None = None) -> bytes:
         """Fetch one object.
+
+        Args:
+            uri: Where it is.
+            patience_s: How long it is tried in all, given how the last try failed; see `retrying`.
 
         Raises:
             Unfetchable: it is missing or may not be read.
             TransientStorageError: storage failed again and again.
+            StorageError: nothing can be fetched from here; it says what is to be done.
         """
         try:
-            return retrying(lambda: self._fetch(uri), uri)
+            return retrying(lambda: self._fetch(uri), shown(uri), patience_s=patience_s)
+        except StorageError:
+            raise
         except OSError as error:
-            if not is_permanent(error):
-                raise
-            kind = "denied" if _is_denied(error) else "missing"
-            raise Unfetchable(kind, uri) from None
+            raise Unfetchable("denied" if _is_denied(error) else "missing", shown(uri)) from None
 
     def _fetch(self, uri: str) -> bytes:
         uri, start, end = _whole_and_part(uri)
@@ -157,6 +200,8 @@ class Fetcher:
             if not _is_beyond_end(error):
                 raise
             data = b""  # nothing lies where the range begins: the object is empty, or ends before
+        except Exception as error:  # noqa: BLE001 - given another type and raised
+            raise _as_os_error(uri, error) from None
         return _checked(uri, data, start, end)
 
 
@@ -213,7 +258,11 @@ async def _limited(system: Any, uri: str, start: int | None, end: int | None) ->
     is_part = start is not None and end is not None and end > start
     headers = {"Range": f"bytes={start}-{(end or 0) - 1}"} if is_part else {}
     data = bytearray()
-    async with session.get(system.encode_url(uri), headers=headers, **system.kwargs) as answer:
+    import aiohttp  # noqa: PLC0415 - loaded already, by whoever asks the web
+
+    limits = aiohttp.ClientTimeout(total=WHOLE_S, sock_connect=CONNECT_S, sock_read=READ_S)
+    how = {"timeout": limits} | system.kwargs
+    async with session.get(system.encode_url(uri), headers=headers, **how) as answer:
         answer.raise_for_status()
         async for part in answer.content.iter_chunked(2**20):
             data += part
@@ -223,21 +272,44 @@ async def _limited(system: Any, uri: str, start: int | None, end: int | None) ->
         return data if answer.status == 206 else data[start:end]
 
 
-def _as_os_error(uri: str, error: Exception) -> Exception:
-    """Turn aiohttp's errors, which are no OSErrors: those of an answer by its HTTP status."""
+def _as_os_error(uri: str, error: Exception) -> OSError:
+    """Turn errors that are no OSErrors into such, without the uri's signature in their texts."""
+    what = shown(uri)
     if isinstance(error, OSError):
         return error
-    status = getattr(error, "status", None)
-    if status in (401, 403):
-        return PermissionError(f"{uri}: HTTP {status}")
-    if status in (404, 410):
-        return FileNotFoundError(f"{uri}: HTTP {status}")
-    if isinstance(error, ValueError):  # a uri that is none
-        return FileNotFoundError(f"{uri}: {error}")
-    if status is not None or type(error).__module__.startswith("aiohttp"):
-        what = type(error).__name__ if status is None else f"HTTP {status}"
-        return OSError(f"{uri}: {what}")
-    return error
+    headers = getattr(error, "headers", None)
+    if headers is not None:  # aiohttp's, of an answer; of one that is no HTTP there are none
+        return _of_status(what, getattr(error, "status", 0), headers)
+    if type(error).__name__ == "TooManyRedirects":
+        return FileNotFoundError(f"{what}: redirects lead nowhere")
+    if isinstance(error, ImportError):
+        return StorageError(f"{what}: {error}")
+    if isinstance(error, (ValueError, ftplib.error_perm)):  # a uri that is none, or FTP's 5xx
+        return FileNotFoundError(f"{what}: {type(error).__name__}")
+    told = reason_of(error).replace(uri, what)
+    return unanswered(error, what) or OSError(f"{type(error).__name__}: {told}")
+
+
+def _of_status(what: str, status: int, headers: Mapping[str, str]) -> OSError:
+    """Turn an HTTP status into an error: for ever missing or denied, or busy for now."""
+    text = f"{what}: HTTP {status}"
+    if status in BUSY or status >= 500:
+        return Busy(f"HTTP {status}", _retry_after_s(headers.get("Retry-After", "")))
+    return (PermissionError if status in DENIED else FileNotFoundError)(text)
+
+
+def _retry_after_s(text: str) -> float:
+    """Read the header Retry-After: seconds, or a date.
+
+    >>> _retry_after_s("120"), _retry_after_s("Wed, 21 Oct 2015 07:28:00 GMT"), _retry_after_s("x")
+    (120.0, 0.0, 0.0)
+    """
+    if text.strip().isdecimal():
+        return float(text)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _is_denied(error: OSError) -> bool:

@@ -23,6 +23,7 @@ from wslabel.sources.fetch import open_stream
 from wslabel.sources.listing import LISTING, check
 from wslabel.sources.source import MetadataNames, SourceConfig, SourceContext, Split
 from wslabel.sources.splits import order
+from wslabel.storage import uri as uris
 
 BLOCK = 8 * 2**20
 """Bytes of a CSV file parsed at a time."""
@@ -209,10 +210,12 @@ def _batches(uri: str, s3: S3, names: list[str], *, has_header: bool) -> Iterato
                 ),
             )
     except FileNotFoundError:
-        raise SourceError(f"{uri}: there is no such file") from None
+        raise SourceError(f"{uris.shown(uri)}: there is no such file") from None
     except (pa.ArrowInvalid, KeyError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise SourceError(f"{uri}: expected columns {', '.join(names)}: {reason}") from None
+        raise SourceError(
+            f"{uris.shown(uri)}: expected columns {', '.join(names)}: {reason}"
+        ) from None
 
 
 def _verified(uri: str, context: SourceContext, classes: Mapping[str, int]) -> Verified:
@@ -228,7 +231,9 @@ def _verified(uri: str, context: SourceContext, classes: Mapping[str, int]) -> V
             target.setdefault(image, set()).add(classes[label])
         if num_lines - told >= 5_000_000:
             told = num_lines
-            context.tell(f"{uri}: {num_lines:,} lines, {len(verified.present):,} images")
+            context.tell(
+                f"{uris.shown(uri)}: {num_lines:,} lines, {len(verified.present):,} images"
+            )
     return verified
 
 
@@ -273,7 +278,7 @@ def _with_metadata(
     wanted = listing.column("image_id").combine_chunks()
     parts = []
     for uri in settings.image_metadata.values():
-        context.tell(f"{uri}: reading {', '.join(settings.metadata)}")
+        context.tell(f"{uris.shown(uri)}: reading {', '.join(settings.metadata)}")
         batches = _batches(uri, context.s3, names, has_header=True)
         parts += [batch.filter(pc.is_in(batch.column("ImageID"), wanted)) for batch in batches]
     metadata = pa.Table.from_batches(parts)

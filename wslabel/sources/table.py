@@ -17,6 +17,7 @@ from wslabel.sources.fetch import unreadable
 from wslabel.sources.listing import LISTING, check, truths
 from wslabel.sources.source import MetadataNames, SourceConfig, SourceContext
 from wslabel.storage.location import Location
+from wslabel.storage.uri import shown
 
 
 class TableConfig(SourceConfig):
@@ -26,7 +27,8 @@ class TableConfig(SourceConfig):
         source: Name of this kind of source.
         path: CSV or Parquet file (.csv, .csv.gz, .parquet), on disk or S3.
         uri: Column of the images' uris; one without a scheme is relative to the file's folder.
-        image_id: Column of the images' ids, which are unique; null takes the uris.
+        image_id: Column of the images' ids, which are unique; null takes the uris, without
+            signatures where they are presigned.
         truth: Column of the source's own names of classes; null leaves all images without truth.
         split_column: Column that says train, val or test, or nothing where the split is drawn;
             null has the split of every image drawn.
@@ -67,7 +69,7 @@ class TableConfig(SourceConfig):
         folder = self.path.rpartition("/")[0]
         absolute = pa.array([_absolute(uri, folder) for uri in uris.to_pylist()], pa.string())
         _refuse_schemes(absolute, self.path)
-        ids = column(self.image_id) if self.image_id else uris
+        ids = _without_signatures(column(self.image_id) if self.image_id else uris)
         truth = pa.array(truths(self.classes, column(self.truth).to_pylist()), pa.string())
         listing = pa.table([ids, absolute, column(self.split_column), truth], schema=LISTING)
         for name in self.metadata:
@@ -154,6 +156,13 @@ def _refuse_stray_quotes(data: pa.Buffer, num_rows: int) -> None:
         )
 
 
+def _without_signatures(ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Take signatures out of ids that are presigned uris: ids stand on pages and in exports."""
+    if not pc.any(pc.match_substring_regex(ids, "://.*[?@]")).as_py():
+        return ids
+    return pa.chunked_array([[None if i is None else shown(i) for i in ids.to_pylist()]])
+
+
 def _absolute(uri: str | None, folder: str) -> str | None:
     if uri is None or "://" in uri or uri.startswith("/"):
         return uri
@@ -166,4 +175,6 @@ def _refuse_schemes(uris: pa.Array, where: str) -> None:
     for scheme in pc.unique(schemes.drop_null()).to_pylist():
         if reason := unreadable(scheme):
             row = pc.index(schemes, scheme).as_py()
-            raise SourceError(f"{where}: uri '{uris[row]}' in row {row} (from 0): {reason}")
+            raise SourceError(
+                f"{where}: uri '{shown(uris[row].as_py())}' in row {row} (from 0): {reason}"
+            )

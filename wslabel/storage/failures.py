@@ -42,16 +42,17 @@ ERRNO_STOPS: Mapping[int | None, str] = {
 """What is to be done where the system says that nothing can be written."""
 
 ANSWER_STOPS: Mapping[str, str] = {
-    **dict.fromkeys(("ExpiredToken", "TokenRefreshRequired", "RequestExpired"), _RENEW),
-    **dict.fromkeys(("InvalidToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"), _KEYS),
+    **dict.fromkeys(("ExpiredToken", "ExpiredTokenException", "RequestExpired"), _RENEW),
+    "TokenRefreshRequired": _RENEW,
+    **dict.fromkeys(("InvalidToken", "InvalidAccessKeyId"), _KEYS),
     **dict.fromkeys(("InvalidSecurity", "CredentialsNotSupported", "NotSignedUp"), _KEYS),
-    **dict.fromkeys(("InvalidClientTokenId", "UnrecognizedClient", "ExpiredTokenException"), _KEYS),
-    **dict.fromkeys(("AccountProblem",), _ACCOUNT),
+    **dict.fromkeys(("InvalidClientTokenId", "UnrecognizedClient"), _KEYS),
+    "AccountProblem": _ACCOUNT,
     **dict.fromkeys(("AuthorizationHeaderMalformed", "PermanentRedirect", "301"), _REGION),
     **dict.fromkeys(("QuotaExceeded", "XMinioStorageFull", "507"), "the store is full; make room"),
     "RequestTimeTooSkewed": "the clock of this machine is wrong; set it",
-    # S3 answers a HEAD without saying what was wrong.
-    "400": "the store refuses the request; have the credentials expired?",
+    # S3 answers a HEAD, with which pyarrow begins, without saying what was wrong.
+    "Unknown400": "the store refuses the request; have the credentials expired?",
 }
 """What is to be done where S3 says that it serves nobody with these settings, by its code."""
 
@@ -60,6 +61,7 @@ REFUSALS: Mapping[str, str] = {
     **dict.fromkeys(("NoSuchBucket", "404"), "there is no such bucket; create it first"),
     **dict.fromkeys(("NotImplemented", "501", "MethodNotAllowed", "405"), _UNABLE),
     "AllAccessDisabled": _ACCOUNT,
+    "SignatureDoesNotMatch": _KEYS,  # of one odd key it may be the name that is misread
     "InvalidBucketName": "this cannot be the name of a bucket; correct `workspace`",
     "EntityTooLarge": "the store takes no object of this size; take a smaller images.shard_size",
 }
@@ -125,7 +127,7 @@ def answer_of(error: BaseException) -> tuple[str, int]:
     if unknown is not None:
         return unknown[1], status
     if found[1] == "UNKNOWN":
-        return str(status or ""), status
+        return f"Unknown{status or ''}", status
     return found[1].title().replace("_", ""), status
 
 
@@ -150,20 +152,22 @@ def reason_of(error: BaseException) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
-def retrying(action: Callable[[], T], what: str, *, patience_s: float | None = None) -> T:
+def retrying(
+    action: Callable[[], T], what: str, *, patience_s: Callable[[OSError], float] | None = None
+) -> T:
     """Do something again, after growing random waits, while storage fails transiently.
 
     Args:
         action: What is done.
         what: What it is done to, for messages.
-        patience_s: How long it is tried; None for `PATIENCE_S`, 0 for a single try.
+        patience_s: How long it is tried in all, given how the last try failed; None for
+            `PATIENCE_S`.
 
     Raises:
         TransientStorageError: Storage failed transiently all the time.
         StorageError: The place cannot be used; it says what is to be done.
         OSError: What `is_permanent` says cannot be helped.
     """
-    patience_s = PATIENCE_S if patience_s is None else patience_s
     start, is_told = time.monotonic(), False
     for tries in itertools.count(1):
         try:
@@ -171,11 +175,12 @@ def retrying(action: Callable[[], T], what: str, *, patience_s: float | None = N
         except OSError as error:
             _raise_permanent(error, what)
             last = error
+        patience = PATIENCE_S if patience_s is None else patience_s(last)
         wait, spent = _wait(tries, last), time.monotonic() - start
-        if spent + wait > patience_s:
+        if spent + wait > patience:
             break
         if spent + wait > TOLD_AFTER_S and not is_told:
-            is_told, left = True, patience_s - spent
+            is_told, left = True, patience - spent
             LOG.warning("%s: %s; trying again for %.0f s", what, reason_of(last), left)
         time.sleep(wait)
     times = "once" if tries == 1 else f"{tries} times in {time.monotonic() - start:.0f} s"

@@ -8,11 +8,13 @@ import hashlib
 import json
 import os
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 from wslabel.config.base import S3
-from wslabel.errors import WeightsError
-from wslabel.storage.location import Location
+from wslabel.errors import StorageError, TransientStorageError, WeightsError
+from wslabel.storage.failures import stops
+from wslabel.storage.location import Location, sync_folder
 
 
 def cache_folder() -> Path:
@@ -26,6 +28,7 @@ def local_copy(uri: str, s3: S3) -> Path:
 
     Raises:
         WeightsError: there is no such file.
+        StorageError: it cannot be kept on this machine, or was changed while it was copied.
     """
     if not uri.startswith("s3://"):
         path = Path(uri)
@@ -44,7 +47,10 @@ def local_copy(uri: str, s3: S3) -> Path:
     ).hexdigest()
     copy = cache_folder() / "files" / key / name
     if not copy.is_file():
-        _appear(copy, location.read(name).to_pybytes())
+        _appear(copy, location.pieces(name))
+        if location.entry(name) != found:
+            copy.unlink()
+            raise TransientStorageError(f"'{uri}' was changed while it was copied; run again")
     return copy
 
 
@@ -60,7 +66,7 @@ def content_hash(path: Path) -> str:
         return note.read_text()
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    _appear(note, digest.encode())
+    _appear(note, [digest.encode()])
     return digest
 
 
@@ -72,11 +78,25 @@ def remembered(key: str) -> str | None:
 
 def remember(key: str, value: str) -> None:
     """Keep a small fact for the next run."""
-    _appear(cache_folder() / "facts" / key, json.dumps(value).encode())
+    _appear(cache_folder() / "facts" / key, [json.dumps(value).encode()])
 
 
-def _appear(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _appear(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write a file piece by piece; it appears whole, and outlasts a loss of power."""
     draft = path.with_name(f".{uuid.uuid4().hex}")
-    draft.write_bytes(data)
-    draft.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with draft.open("wb") as stream:
+            for piece in pieces:
+                stream.write(piece)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        advice = stops(error)
+        if advice is None or isinstance(error, StorageError):
+            raise
+        raise StorageError(f"{path}: {advice}; WSLABEL_CACHE names another folder") from error
+    finally:
+        draft.unlink(missing_ok=True)

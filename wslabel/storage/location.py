@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +37,13 @@ SDK_ATTEMPTS = 2
 """Of each of our tries: the SDK's backoff grows so fast that five would take minutes in all."""
 CONNECT_S, READ_S = 10.0, 60.0
 """How long a server may take to accept a connection, and to send the next bytes."""
+PIECE = 2**24
+"""Bytes read at a time of a file that is too large for the memory."""
+PASSING = (
+    botocore.exceptions.ConnectionError,
+    botocore.exceptions.HTTPClientError,
+    botocore.exceptions.IncompleteReadError,
+)
 T = TypeVar("T")
 
 
@@ -76,15 +83,18 @@ def s3_reader(s3: S3) -> pafs.S3FileSystem:
     return pafs.S3FileSystem(retry_strategy=retry, **options)
 
 
-def answered(error: botocore.exceptions.BotoCoreError, what: str) -> OSError:
+def unanswered(error: Exception, what: str) -> OSError | None:
     """Turn what botocore raises where no server answered into an error of storage.
 
-    >>> type(answered(botocore.exceptions.NoCredentialsError(), "s3://bucket/a")).__name__
+    None of other errors.
+
+    >>> type(unanswered(botocore.exceptions.NoCredentialsError(), "s3://bucket/a")).__name__
     'StorageError'
     """
-    passing = (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError)
-    if isinstance(error, passing):
-        return OSError(reason_of(error))  # transient
+    if not isinstance(error, botocore.exceptions.BotoCoreError):
+        return None
+    if isinstance(error, PASSING):
+        return OSError(reason_of(error))
     if isinstance(error, botocore.exceptions.ParamValidationError):  # no such bucket or key can be
         return FileNotFoundError(f"{what}: {reason_of(error)}")
     return StorageError(f"{what}: {reason_of(error)}")  # no credentials, no such region
@@ -175,6 +185,14 @@ class Location:
 
         return retrying(attempt, self.uri(path))
 
+    def pieces(self, path: str) -> Iterator[bytes]:
+        """Read a whole file piece by piece, for files that are too large for the memory."""
+        with self.open(path) as stream:
+            size = stream.size()
+            for start in range(0, size, PIECE):
+                read = partial(_read_at, stream, start, min(PIECE, size - start))
+                yield retrying(read, self.uri(path))
+
     def files(self, folder: str, *, recursive: bool = False) -> list[Entry]:
         """List the files of a folder, sorted by path; a folder that is not there is empty."""
         reach("list", folder)
@@ -236,7 +254,7 @@ class Location:
                 return False
             raise OSError(reason_of(error)) from error
         except botocore.exceptions.BotoCoreError as error:
-            raise answered(error, self.uri(path)) from error
+            raise unanswered(error, self.uri(path)) or error from error
         return True
 
     def _create_local(self, path: str, data: memoryview) -> bool:
@@ -316,6 +334,13 @@ class Location:
             return list(pool.map(read, paths))
 
 
+def _read_at(stream: pa.NativeFile, start: int, size: int) -> bytes:
+    data: bytes = stream.read_at(size, start)
+    if len(data) != size:
+        raise OSError(f"{len(data):,} of {size:,} bytes came")  # the connection ended early
+    return data
+
+
 def _link(draft: Path, final: Path) -> bool:
     """Give a finished draft its name; unlike a rename, a link never replaces a file."""
     try:
@@ -338,5 +363,8 @@ def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a network's folder may have none
+            raise
     finally:
         os.close(descriptor)

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from wslabel.columns import to_array
 from wslabel.errors import ConfigError, WorkLeft, nearest
 from wslabel.exports.exporter import LabeledImages
+from wslabel.storage.uri import shown
 from wslabel.workspace.groups import GroupTable
 from wslabel.workspace.images import read_images
 from wslabel.workspace.reading import table_names
@@ -34,7 +37,7 @@ def labeled_groups(workspace: Workspace, table: str) -> Iterator[LabeledImages]:
         rows = derived.table.read(group.name, ["probabilities", "label"])
         yield LabeledImages(
             image_ids=images.column("image_id").to_numpy(),
-            uris=images.column("uri").to_numpy(),
+            uris=np.array([shown(uri) for uri in images.column("uri").to_pylist()], object),
             splits=images.column("split").to_numpy(),
             labels=to_array(rows.column("label")),
             probs_NK=to_array(rows.column("probabilities")),

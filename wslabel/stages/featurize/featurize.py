@@ -1,6 +1,7 @@
 """Featurize: run all extractors over the shards that lack them."""
 
 import time
+import uuid
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ def run(workspace: Workspace, retry: Collection[str] = ()) -> FeaturizeResult:
 
     Raises:
         TooManyErrors: Too large a share of the images failed.
-        WorkLeft: Storage failed transiently for some shards.
+        WorkLeft: Storage failed transiently for some shards, or images of theirs were not reached.
     """
     refuse_unknown_kinds(retry)
     start = time.monotonic()
@@ -75,6 +76,8 @@ def featurize_step(workspace: Workspace) -> FeaturizeStep:
         max_pixels=engine.max_pixels,
         batch_size=engine.batch_size,
         max_error_share=engine.max_error_share,
+        max_attempts=engine.max_attempts,
+        run=uuid.uuid4().hex,
     )
 
 

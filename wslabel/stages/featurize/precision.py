@@ -26,7 +26,11 @@ def measure(step: FeaturizeStep, extractors: Sequence[Extractor], shard: int) ->
     prepared = step.prepare_all(ImagePreparer((), inputs, step.max_pixels), uris, isolated=True)
     good = [image.inputs for image in prepared if image.error is None][:PROBE_SIZE]
     if not good:
-        raise TooManyErrors(f"none of the first {len(uris)} images of shard {shard} can be decoded")
+        kinds = sorted({str(image.error) for image in prepared})
+        raise TooManyErrors(
+            f"none of the first {len(uris)} images of shard {shard} can be decoded "
+            f"({', '.join(kinds)})"
+        )
     precisions = {}
     for extractor in extractors:
         assert extractor.info is not None

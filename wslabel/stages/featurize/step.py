@@ -14,13 +14,15 @@ from wslabel.config.base import S3
 from wslabel.config.preprocess import Preprocess
 from wslabel.engine.prefetch import prefetch
 from wslabel.engine.step import ItemResult
-from wslabel.errors import TooManyErrors
+from wslabel.errors import TooManyErrors, TransientStorageError, WorkLeft
 from wslabel.features.feature import FeatureModel, ImageFeatureConfig, NetworkFeatureConfig
-from wslabel.sources.fetch import Fetcher, Unfetchable
+from wslabel.sources.fetch import Fetcher
+from wslabel.sources.shard_fetcher import UNREACHABLE, ShardFetcher
 from wslabel.stages.featurize import isolation
 from wslabel.stages.featurize.prepare import ImagePreparer, PreparedImage
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table, in_pieces, shard_name
+from wslabel.workspace import attempts
 from wslabel.workspace.extractors import Extractor, input_kind, input_kinds
 from wslabel.workspace.workspace import ShardItem
 
@@ -64,6 +66,8 @@ class FeaturizeStep:
         max_pixels: Pixels of the largest image that is decoded.
         batch_size: Images per mini-batch, where a feature does not say.
         max_error_share: Share of a shard's images that may fail before the job stops.
+        max_attempts: Runs that may leave a shard undone because an image cannot be reached.
+        run: Name of this run, under which attempts are counted.
     """
 
     location: Location
@@ -74,6 +78,8 @@ class FeaturizeStep:
     max_pixels: int
     batch_size: int
     max_error_share: float
+    max_attempts: int
+    run: str
 
     @cached_property
     def _fetch(self) -> Fetcher:
@@ -99,7 +105,11 @@ class FeaturizeStep:
         inputs = input_kinds(missing)
         preparer = ImagePreparer(_pixel_features(missing), inputs, self.max_pixels)
         uris = images.column("uri").take(pa.array(rows)).to_pylist()
-        prepared = self.prepare_all(preparer, uris, isolated=isolated)
+        fetch = ShardFetcher(self._fetch)
+        prepared = self.prepare_all(preparer, uris, isolated=isolated, fetch=fetch)
+        if any(image.error == UNREACHABLE for image in prepared):
+            ids = images.column("image_id").take(pa.array(rows)).to_pylist()
+            self._leave_unreached(item, ids, prepared, fetch.reason)
         good = [image for image in prepared if image.error is None]
         shard = PreparedShard(
             rows=rows,
@@ -135,21 +145,66 @@ class FeaturizeStep:
             failed |= _failed(extractor.table(self.location).read(name, ["error"]), item.retry)
         return np.flatnonzero(failed)
 
+    def _leave_unreached(
+        self, item: ShardItem, ids: list[str], prepared: list[PreparedImage], reason: str
+    ) -> None:
+        """Count the runs that did not reach an image, and leave the shard to the next ones.
+
+        Raises:
+            WorkLeft: Some image may still be reached by another run.
+            TransientStorageError: So may too many of them: their source does not answer.
+            TooManyErrors: Too many of the others failed.
+        """
+        failed = [image.error for image in prepared]
+        mine = [name for name, error in zip(ids, failed, strict=True) if error == UNREACHABLE]
+        attempts.note(self.location, item.key, self.run, mine)
+        counts = attempts.count(self.location, item.key)
+        fewest = min(counts[name] for name in mine)
+        if fewest >= self.max_attempts:
+            return
+        if None in item.missing.values():
+            self._refuse_too_many(item, [e for e in failed if e != UNREACHABLE])
+        told = f"shard {item.key}: {len(mine)} of {len(ids)} images not reached, "
+        told += f"run {fewest} of {self.max_attempts} that tries ({reason})"
+        if len(mine) > max(FEW_ERRORS, self.max_error_share * len(ids)):
+            raise TransientStorageError(told)
+        raise WorkLeft(told)
+
     def prepare_all(
-        self, preparer: ImagePreparer, uris: list[str], *, isolated: bool
+        self,
+        preparer: ImagePreparer,
+        uris: list[str],
+        *,
+        isolated: bool,
+        fetch: ShardFetcher | None = None,
     ) -> list[PreparedImage]:
-        """Fetch and prepare images, fetching ahead; isolated where one may kill the process."""
+        """Fetch and prepare images; those that were not reached once more after all others.
+
+        Args:
+            preparer: What is done to the bytes.
+            uris: Where the images are.
+            isolated: Whether one of them may kill the process.
+            fetch: What fetches them, and tells why some were not reached.
+        """
+        fetch = fetch or ShardFetcher(self._fetch)
+        prepared = self._prepare_once(preparer, uris, fetch, isolated=isolated)
+        again = [row for row, image in enumerate(prepared) if image.error == UNREACHABLE]
+        if again:
+            fetch.try_again()
+            late = self._prepare_once(preparer, [uris[r] for r in again], fetch, isolated=isolated)
+            for row, image in zip(again, late, strict=True):
+                prepared[row] = image
+        return prepared
+
+    def _prepare_once(
+        self, preparer: ImagePreparer, uris: list[str], fetch: ShardFetcher, *, isolated: bool
+    ) -> list[PreparedImage]:
+        """Fetch and prepare images, fetching ahead."""
         threads = self.fetch_threads
-        fetched = prefetch(self._fetch_one, uris, threads=threads, ahead=threads * FETCHED_AHEAD)
+        fetched = prefetch(fetch, uris, threads=threads, ahead=threads * FETCHED_AHEAD)
         if isolated:
             return isolation.each(preparer, list(fetched), PreparedImage("crashed"))
         return [preparer(data) for data in fetched]
-
-    def _fetch_one(self, uri: str) -> bytes | str:
-        try:
-            return self._fetch(uri)
-        except Unfetchable as error:
-            return error.kind
 
     def finish(self, item: ShardItem, prepared: PreparedShard) -> ItemResult:
         """Run the networks over a prepared shard and commit what they saw."""
@@ -161,6 +216,8 @@ class FeaturizeStep:
                 stack = prepared.stacks[inputs.index(input_kind(extractor.info.preprocess))]
                 self._commit(item, extractor, prepared, self._outputs(extractor, stack))
         errors = Counter(kind for kind in prepared.errors if kind is not None)
+        if None in item.missing.values() and UNREACHABLE not in errors:
+            attempts.forget(self.location, item.key)
         return ItemResult(item=item.key, num_images=len(prepared.rows), errors=dict(errors))
 
     def _outputs(self, extractor: Extractor, stack: np.ndarray) -> Values:

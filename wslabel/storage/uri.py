@@ -1,0 +1,98 @@
+"""What may be told of a uri: all but what lets anybody who reads it fetch the object.
+
+A presigned uri carries its signature in the query. It is needed to fetch, so the manifest keeps it;
+ids of images, messages, pages and exports have the uri without.
+"""
+
+import re
+from urllib.parse import unquote
+
+_WEB = re.compile(r"(?:[\w+.-]+::)*(?:https?|ftps?|sftp)://", re.IGNORECASE)
+_USER = re.compile(r"(?<=://)[^/?#@]*@")
+
+SIGNING = ("x-amz-", "x-goog-", "x-oss-", "x-cos-", "x-obs-", "x-ms-")
+"""How the names of parameters begin that clouds sign requests with."""
+
+SECRETS = frozenset(
+    {
+        "signature",
+        "sig",
+        "hmac",
+        "hdnea",
+        "hdnts",
+        "token",
+        "access_token",
+        "auth_token",
+        "id_token",
+        "auth",
+        "authorization",
+        "jwt",
+        "apikey",
+        "api_key",
+        "api-key",
+        "access_key",
+        "accesskey",
+        "password",
+        "passwd",
+        "pwd",
+        "secret",
+        "client_secret",
+        "credential",
+        "security-token",
+        "sas",
+    }
+)
+"""Names of parameters that let whoever knows their values in."""
+
+BESIDE_A_SIGNATURE = frozenset(
+    {
+        "expires",
+        "policy",
+        "key-pair-id",
+        "awsaccesskeyid",
+        "googleaccessid",
+        "ossaccesskeyid",
+        "se",
+        "sp",
+        "sv",
+        "sr",
+        "st",
+        "spr",
+        "sip",
+        "ss",
+        "srt",
+        "skoid",
+        "sktid",
+        "skt",
+        "ske",
+        "sks",
+        "skv",
+    }
+)
+"""Names of parameters that belong to a signature where there is one, and change with it."""
+
+
+def shown(uri: str) -> str:
+    """Give a uri of the web without user, password and signature; any other as it is.
+
+    >>> shown("https://user:pw@host/a.jpg?size=2&Expires=17&Signature=abc#part")
+    'https://host/a.jpg?size=2#part'
+    >>> shown("s3://bucket/a?Signature=b.jpg")
+    's3://bucket/a?Signature=b.jpg'
+    """
+    if not _WEB.match(uri):
+        return uri
+    whole, mark, fragment = uri.partition("#")
+    address, _, query = whole.partition("?")
+    parts = query.split("&") if query else []
+    names = [_name(part) for part in parts]
+    hidden = {name for name in names if name in SECRETS or name.startswith(SIGNING)}
+    if hidden:
+        hidden |= BESIDE_A_SIGNATURE
+    kept = [part for part, name in zip(parts, names, strict=True) if name not in hidden]
+    rest = f"?{'&'.join(kept)}" if kept else ""
+    return f"{_USER.sub('', address)}{rest}{mark}{fragment}"
+
+
+def _name(part: str) -> str:
+    return unquote(part.partition("=")[0]).strip().lower()
