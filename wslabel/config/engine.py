@@ -17,6 +17,8 @@ class Engine(Settings):
         batch_size: Images per mini-batch of a network.
         fetch_threads: Images that each process fetches at a time.
         max_pixels: Pixels of the largest image that is decoded; larger ones fail as too_large.
+        decode_timeout_s: Seconds that decoding an image and computing its features may take, the
+            networks left out; what takes longer is ended and fails as timed_out.
         max_error_share: Share of a shard's images that may fail before the job stops.
         driver_groups: Groups of 64 shards up to which light work (votes, labels, evaluation,
             predictions of a linear head) is done in the driver, which spares a laptop the start
@@ -30,6 +32,7 @@ class Engine(Settings):
     batch_size: int = Field(32, ge=1, le=4096)
     fetch_threads: int = Field(16, ge=1, le=256)
     max_pixels: int = Field(178_956_970, ge=1)
+    decode_timeout_s: float = Field(60.0, ge=0.1, le=86_400.0)
     max_error_share: Fraction = 0.2
     driver_groups: int = Field(2, ge=0)
 

@@ -14,11 +14,11 @@ from wslabel.config.base import S3
 from wslabel.config.preprocess import Preprocess
 from wslabel.engine.prefetch import prefetch
 from wslabel.engine.step import ItemResult
-from wslabel.errors import TooManyErrors
+from wslabel.errors import FeatureError, TooManyErrors
 from wslabel.features.feature import FeatureModel, ImageFeatureConfig, NetworkFeatureConfig
 from wslabel.sources.fetch import Fetcher, Unfetchable
 from wslabel.stages.featurize import isolation
-from wslabel.stages.featurize.prepare import ImagePreparer, PreparedImage
+from wslabel.stages.featurize.prepare import ImagePreparer, PreparedImage, blaming, said
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table, in_pieces, shard_name
 from wslabel.workspace.extractors import Extractor, input_kind, input_kinds
@@ -29,6 +29,9 @@ FETCHED_AHEAD = 4
 
 FEW_ERRORS = 3
 """So many failed images never stop a job, however small its shards are."""
+
+PixelFeatures = tuple[tuple[str, ImageFeatureConfig], ...]
+"""Features that need no network, by name."""
 
 Values = Mapping[str, Sequence[object] | np.ndarray]
 """What an extractor computed: one entry per image without an error, by column."""
@@ -62,6 +65,7 @@ class FeaturizeStep:
         extractors: All features of the project.
         fetch_threads: Images fetched at a time.
         max_pixels: Pixels of the largest image that is decoded.
+        decode_timeout_s: Seconds after which an image ends its process.
         batch_size: Images per mini-batch, where a feature does not say.
         max_error_share: Share of a shard's images that may fail before the job stops.
     """
@@ -72,6 +76,7 @@ class FeaturizeStep:
     extractors: tuple[Extractor, ...]
     fetch_threads: int
     max_pixels: int
+    decode_timeout_s: float
     batch_size: int
     max_error_share: float
 
@@ -97,9 +102,10 @@ class FeaturizeStep:
         images = Table(self.location, "images").read(shard_name(item.key), ["image_id", "uri"])
         rows = self._rows(item, missing, images.num_rows)
         inputs = input_kinds(missing)
-        preparer = ImagePreparer(_pixel_features(missing), inputs, self.max_pixels)
-        uris = images.column("uri").take(pa.array(rows)).to_pylist()
-        prepared = self.prepare_all(preparer, uris, isolated=isolated)
+        asked = images.take(pa.array(rows))
+        preparer = self.preparer(_pixel_features(missing), inputs)
+        prepared = self.prepare_all(preparer, asked.column("uri").to_pylist(), isolated=isolated)
+        _refuse_failures(prepared, asked.column("image_id").to_pylist())
         good = [image for image in prepared if image.error is None]
         shard = PreparedShard(
             rows=rows,
@@ -135,6 +141,12 @@ class FeaturizeStep:
             failed |= _failed(extractor.table(self.location).read(name, ["error"]), item.retry)
         return np.flatnonzero(failed)
 
+    def preparer(
+        self, pixel_features: PixelFeatures, inputs: tuple[Preprocess, ...]
+    ) -> ImagePreparer:
+        """Say what is made of each image."""
+        return ImagePreparer(pixel_features, inputs, self.max_pixels, self.decode_timeout_s)
+
     def prepare_all(
         self, preparer: ImagePreparer, uris: list[str], *, isolated: bool
     ) -> list[PreparedImage]:
@@ -142,7 +154,12 @@ class FeaturizeStep:
         threads = self.fetch_threads
         fetched = prefetch(self._fetch_one, uris, threads=threads, ahead=threads * FETCHED_AHEAD)
         if isolated:
-            return isolation.each(preparer, list(fetched), PreparedImage("crashed"))
+            return isolation.each(
+                preparer,
+                list(fetched),
+                on_crash=PreparedImage("crashed"),
+                on_timeout=PreparedImage("timed_out"),
+            )
         return [preparer(data) for data in fetched]
 
     def _fetch_one(self, uri: str) -> bytes | str:
@@ -166,18 +183,23 @@ class FeaturizeStep:
     def _outputs(self, extractor: Extractor, stack: np.ndarray) -> Values:
         if not len(stack):
             return dict.fromkeys(extractor.columns.names, ())
-        model = self._model(extractor)
-        outputs = [model(batch) for batch in batches(stack, mini_batch(extractor, self.batch_size))]
-        return {
-            name: np.concatenate([output[name] for output in outputs])
-            for name in extractor.columns.names
-        }
+        with blaming(extractor.name):
+            model, size = self._model(extractor), mini_batch(extractor, self.batch_size)
+            outputs = [model(batch) for batch in batches(stack, size)]
+            return {
+                name: np.concatenate([output[name] for output in outputs])
+                for name in extractor.columns.names
+            }
 
     def _commit(
         self, item: ShardItem, extractor: Extractor, shard: PreparedShard, values: Values
     ) -> None:
         table = extractor.table(self.location)
-        new = _table(extractor, shard, values)
+        try:
+            new = _table(extractor, shard, values)
+        except (pa.ArrowException, TypeError, ValueError, LookupError) as error:
+            text = f"feature {extractor.name}: what it gives does not fit its columns"
+            raise FeatureError(f"{text}: {said(error)}") from error
         generation = item.missing[extractor.name]
         if generation is None:
             table.commit(shard_name(item.key), _row_groups(extractor, new))
@@ -196,7 +218,13 @@ def mini_batch(extractor: Extractor, default: int) -> int:
     return extractor.settings.batch_size or default
 
 
-def _pixel_features(missing: Sequence[Extractor]) -> tuple[tuple[str, ImageFeatureConfig], ...]:
+def _refuse_failures(prepared: Sequence[PreparedImage], image_ids: Sequence[str]) -> None:
+    for image, image_id in zip(prepared, image_ids, strict=True):
+        if image.failure is not None:
+            raise FeatureError(f"image '{image_id}': {image.failure}")
+
+
+def _pixel_features(missing: Sequence[Extractor]) -> PixelFeatures:
     return tuple(
         (e.name, e.settings) for e in missing if isinstance(e.settings, ImageFeatureConfig)
     )
@@ -205,7 +233,12 @@ def _pixel_features(missing: Sequence[Extractor]) -> tuple[tuple[str, ImageFeatu
 def _values(extractor: Extractor, good: Sequence[PreparedImage]) -> Values:
     """Turn the values of a feature, image by image, into columns."""
     names = extractor.columns.names
-    columns = zip(*(image.values[extractor.name] for image in good), strict=True)
+    rows = [image.values[extractor.name] for image in good]
+    for row in rows:
+        if len(row) != len(names):
+            text = f"computed {len(row)} values of an image for its columns {', '.join(names)}"
+            raise FeatureError(f"feature {extractor.name} {text}")
+    columns = zip(*rows, strict=True)
     return dict.fromkeys(names, ()) | dict(zip(names, columns, strict=False))
 
 
