@@ -77,7 +77,7 @@ ALLOWED = {
     ("wslabel/sources/fetch.py", "_objects"),
     ("wslabel/sources/huggingface.py", "_open"),
     ("wslabel/stages/featurize/precision.py", "measure"),
-    ("wslabel/stages/featurize/prepare.py", "__call__"),
+    ("wslabel/stages/featurize/prepare.py", "_resizer"),
     ("wslabel/stages/train/launch.py", "_train_in_workers"),
     ("wslabel/stages/train/runs.py", "_mix"),
     ("wslabel/training/normalization.py", "synced"),

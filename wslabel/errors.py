@@ -4,6 +4,7 @@ WslabelError                    everything below; the command line prints its on
 ├── ConfigError                 the project file: key, found, expected, nearest choice
 ├── SourceError                 the images that a source should list
 ├── WeightsError                a model file that is absent, changed, or does not fit its network
+├── FeatureError                a feature's own code raised or returned something else than values
 ├── LabelingFunctionError       a labeling function raised or returned something else than votes
 ├── StorageError                a place that cannot be read or written
 │   └── TransientStorageError   throttling, resets, time-outs: worth another try
@@ -35,6 +36,10 @@ class SourceError(WslabelError, ValueError):
 
 class WeightsError(WslabelError, ValueError):
     """A model file is absent, changed or of another network."""
+
+
+class FeatureError(WslabelError):
+    """The code of a feature failed, which is no fault of the image; a bug is never an error row."""
 
 
 class LabelingFunctionError(WslabelError):

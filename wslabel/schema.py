@@ -21,9 +21,11 @@ ERROR_KINDS = {
     "missing": "there is no object at the uri",
     "denied": "the object may not be read",
     "not_an_image": "the bytes are no image that can be decoded",
-    "too_large": "the image has more pixels than engine.max_pixels allows, or 512 MiB and more",
+    "too_large": "the image has more pixels than engine.max_pixels allows, 512 MiB and more, or "
+    "needs more memory than there is",
     "unreachable": "nobody answered for the object in any of engine.max_attempts runs",
     "crashed": "decoding the image killed its process",
+    "timed_out": "the image was not decoded within engine.decode_timeout_s",
 }
 
 IMAGES = pa.schema(

@@ -23,8 +23,7 @@ from wslabel.engine.gpus import keep_to
 from wslabel.engine.memory import ENVIRONMENT
 from wslabel.project.project import Project
 from wslabel.stages import ingest
-from wslabel.stages.featurize.featurize import settle_precisions
-from wslabel.stages.featurize.prepare import ImagePreparer
+from wslabel.stages.featurize.featurize import featurize_step, settle_precisions
 from wslabel.workspace.extractors import input_kinds
 from wslabel.workspace.workspace import Workspace
 
@@ -92,7 +91,7 @@ def _go_through(number: int, done: Callable[[int], None], made: Project, what: s
     extractors = list(Workspace(made).extractors.values())
     network = next(e for e in extractors if e.is_network)
     pixel_features = tuple((e.name, e.settings) for e in extractors if not e.is_network)
-    prepare = ImagePreparer(pixel_features, input_kinds([network]), made.engine.max_pixels)
+    prepare = featurize_step(Workspace(made)).preparer(pixel_features, input_kinds([network]))
     model = network.load(made.s3)
     paths = np.array(sorted(Path(made.images.path).iterdir())[:FEW])
     size = made.engine.batch_size

@@ -24,7 +24,7 @@ from tests.benchmarks.data import efficientnet, jpegs, project
 from tests.benchmarks.turns import Loop, featurize
 from wslabel.columns import batches
 from wslabel.project.project import Project
-from wslabel.stages.featurize.prepare import ImagePreparer
+from wslabel.stages.featurize.featurize import featurize_step
 from wslabel.workspace.extractors import input_kinds
 from wslabel.workspace.workspace import Workspace
 
@@ -92,7 +92,7 @@ def _steps(made: Project, paths: list[Path]) -> dict[str, Any]:
     """Change one thing after another, in this process on all its threads."""
     extractors = Workspace(made).extractors
     network = extractors["efficientnet"]
-    prepare = ImagePreparer((), input_kinds([network]), made.engine.max_pixels)
+    prepare = featurize_step(Workspace(made)).preparer((), input_kinds([network]))
 
     def runner(precision: str, size: int) -> Any:
         model = network.with_precision(precision).load(made.s3)

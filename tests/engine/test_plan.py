@@ -13,7 +13,7 @@ from wslabel.engine.plan import Node, Plan, Resources, plan
 from wslabel.errors import ClusterTooSmall
 
 EPSILON = 1e-6
-REFUSAL = re.compile(r"engine: \d+ (GPU )?actors of [\d.e-]+ [CG]PUs (need|leave none of) ")
+REFUSAL = re.compile(r"engine: \d+ (GPU )?actors of [\d.e-]+ [CG]PUs (need|leave none for) ")
 machines = st.builds(
     Node,
     cpus=st.one_of(st.integers(0, 64).map(float), st.floats(0, 8)),
@@ -78,7 +78,7 @@ def case(resources: Resources, engine: Engine, *, uses_gpu: bool, is_split: bool
     return example(**given_, uses_gpu=uses_gpu, is_split=is_split)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=1000)
 @given(
     resources=clusters,
     engine=engines,
@@ -175,8 +175,9 @@ def test_a_cluster_without_gpus_runs_on_cpus() -> None:
         (
             one(2.0, 1.0),
             Engine(cpus_per_actor=2),
-            "leave none .* lower engine.cpus_per_actor",
+            "leave none for decoding, .* lower engine.cpus_per_actor",
         ),
+        (one(0.5, 1.0), Engine(), "leave none for decoding, .* add a machine with CPUs"),
     ],
 )
 def test_what_is_missing_is_named(resources: Resources, engine: Engine, told: str) -> None:

@@ -3,7 +3,10 @@
 import io
 import pickle
 import struct
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,6 +148,36 @@ def test_a_decompression_bomb_is_too_large_whatever_is_allowed() -> None:
     assert refused(png_header(60_000, 60_000), 2**62) == "too_large"
 
 
+DECODE_IN_LITTLE_MEMORY = """
+import resource, sys
+from pathlib import Path
+from wslabel.features.decode import Undecodable, decode
+small, large = (Path(path).read_bytes() for path in sys.argv[1:])
+decode(small, 10**9)
+resource.setrlimit(resource.RLIMIT_AS, (2**27 + resource.getpagesize() * int(
+    Path("/proc/self/statm").read_text().split()[0]),) * 2)
+try:
+    decode(large, 10**9)
+except Undecodable as error:
+    print(error.kind)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory is limited otherwise")
+def test_an_image_for_which_memory_is_too_small_is_too_large(tmp_path: Path) -> None:
+    (tmp_path / "small").write_bytes(encoded(noise(), "PNG"))
+    (tmp_path / "large").write_bytes(encoded(Image.new("RGB", (16_000, 10_000)), "PNG"))
+    command = [
+        sys.executable,
+        "-c",
+        DECODE_IN_LITTLE_MEMORY,
+        tmp_path / "small",
+        tmp_path / "large",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "too_large\n", done.stderr
+
+
 def test_the_reason_travels_between_processes() -> None:
     error = pickle.loads(pickle.dumps(Undecodable("too_large", "9 x 9 pixels")))
     assert error.kind == "too_large"
@@ -160,6 +193,8 @@ GOOD: dict[str, bytes] = {
     "TIFF": encoded(noise(), "TIFF", compression="tiff_lzw"),
     "WEBP": encoded(noise(), "WEBP"),
     "BMP": encoded(noise(), "BMP"),
+    "AVIF": encoded(noise(), "AVIF"),
+    "DDS": encoded(noise(), "DDS"),
 }
 
 

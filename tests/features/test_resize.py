@@ -107,3 +107,30 @@ def test_a_read_only_image_is_resized_without_a_warning() -> None:
         6,
         3,
     )
+
+
+@pytest.mark.parametrize("shape", [(1, 200_000), (200_000, 1), (2, 90_000)])
+def test_a_line_of_pixels_is_not_enlarged_whole(shape: tuple[int, int]) -> None:
+    pixels = np.zeros((*shape, 3), np.uint8)
+    middle = tuple(
+        slice(side // 2 - 1, side // 2 + 1) if side > 2 else slice(0, side) for side in shape
+    )
+    pixels[middle] = 255
+    prepared = resize.prepare(Decoded(pixels_HW3=pixels, is_gray=False), Preprocess(resize=224))
+    assert prepared.shape == (224, 224, 3)
+    assert prepared[112, 112].tolist() == [255, 255, 255]
+
+
+@settings(deadline=None, max_examples=20)
+@given(short=st.integers(1, 3), times=st.integers(1, 5), is_tall=st.booleans())
+def test_ends_are_cut_off_only_where_they_are_not_seen(
+    short: int, times: int, is_tall: bool
+) -> None:
+    long = short * (resize.LONGEST + 2 * times)  # as much at both ends
+    pixels = noise(long, short) if is_tall else noise(short, long)
+    whole = resize.center_crop(
+        resize.shortest(Decoded(pixels_HW3=pixels, is_gray=False), 8, "bicubic"), 6
+    )
+    how = Preprocess(resize=8, crop=6, interpolation="bicubic")
+    prepared = resize.prepare(Decoded(pixels_HW3=pixels, is_gray=False), how)
+    assert levels_apart(prepared, whole) <= 1

@@ -69,3 +69,16 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
 def test_wrong_settings_are_refused_plainly(home: Path, name: str) -> None:
     change, parts = WRONG[name]
     assert_refused(home, change, parts)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((300, 100_000), (196, 65_500)), ((100_000, 300), (65_500, 196)), ((1, 99_999), (1, 65_500))],
+)
+def test_a_longer_side_than_a_jpeg_can_have_is_shortened(
+    shape: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    assert decode(made(np.zeros((*shape, 3), np.uint8), 256), 10**8).pixels_HW3.shape == (
+        *expected,
+        3,
+    )

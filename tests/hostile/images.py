@@ -95,7 +95,12 @@ def _pngs() -> Iterator[Case]:
     yield Case("16_bit.png", saved(deep, "PNG"), **GRAY_HALVES)
     yield Case("16_bit.tiff", saved(deep, "TIFF"), **GRAY_HALVES)
     yield Case("animated.png", saved(image, "PNG", **later()))
-    for name, size in (("one_pixel", (1, 1)), ("thin", (1, 20000)), ("flat", (20000, 1))):
+    for name, size in (
+        ("one_pixel", (1, 1)),
+        ("thin", (1, 20000)),
+        ("flat", (20000, 1)),
+        ("line", (1, 99_999)),
+    ):
         red = Image.new("RGB", size, RED)
         yield Case(f"{name}.png", saved(red, "PNG"), size=size, right=RED)
 

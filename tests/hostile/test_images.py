@@ -1,5 +1,7 @@
 """Whatever bytes an image has, it ends in one state: read rightly, or a row with a named error."""
 
+import os
+import random
 from collections import Counter
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import write_config
+from tests.hostile.damage import damaged, files, formats
 from tests.hostile.images import Case, cases
 from tests.small import feature
 from wslabel import pipeline
@@ -15,6 +18,7 @@ from wslabel.project.loading import load
 
 CASES = list(cases())
 MAX_PIXELS = 50_000_000
+POSSIBLE = {"an image", "not_an_image", "too_large"}
 
 
 def test_there_are_many_and_no_two_alike() -> None:
@@ -35,6 +39,44 @@ def test_an_image_is_read_rightly_or_refused_by_name(case: Case) -> None:
         if color is not None:
             pixel = pixels[pixels.shape[0] // 2, int(pixels.shape[1] * x)]
             assert np.abs(pixel.astype(int) - color).max() <= 12, (pixel, color)
+
+
+FORMATS = formats()
+FEW, MANY = 100, int(os.environ.get("WSLABEL_DAMAGED", "3000"))
+
+
+def outcomes(kind: str, numbers: range) -> set[str]:
+    """Decode damaged files of a format; what is neither an image nor refused is raised."""
+    good, found = files(kind), set()
+    for number in numbers:
+        rng = random.Random(f"{kind} {number}")
+        try:
+            decoded = decode(damaged(rng.choice(good), rng), 4_000_000)
+            assert decoded.pixels_HW3.dtype == np.uint8
+            assert decoded.pixels_HW3.shape[2:] == (3,)
+            found.add("an image")
+        except Undecodable as error:
+            found.add(error.kind)
+    return found
+
+
+def test_every_format_is_damaged_that_can_be() -> None:
+    named = {"AVIF", "BMP", "DDS", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP"}
+    assert named <= set(FORMATS)
+    for kind in FORMATS:
+        for data in files(kind):
+            decode(data, MAX_PIXELS)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_damaged_file_is_an_image_or_is_refused_by_name(kind: str) -> None:
+    assert {"not_an_image"} <= outcomes(kind, range(FEW)) <= POSSIBLE
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", FORMATS)
+def test_many_damaged_files_are_images_or_refused_by_name(kind: str) -> None:
+    assert {"an image", "not_an_image"} <= outcomes(kind, range(FEW, MANY)) <= POSSIBLE
 
 
 @pytest.mark.usefixtures("cluster")

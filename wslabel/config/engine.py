@@ -20,6 +20,8 @@ class Engine(Settings):
         max_attempts: Runs that may leave a shard undone because one of its images cannot be reached
             (its host is gone, its server throttles); after so many the image fails as unreachable.
             1 waits for no other run, as suits addresses gathered from the web.
+        decode_timeout_s: Seconds that decoding an image and computing its features may take, the
+            networks left out; what takes longer is ended and fails as timed_out.
         max_error_share: Share of a shard's images that may fail before the job stops.
         driver_groups: Groups of 64 shards up to which light work (votes, labels, evaluation,
             predictions of a linear head) is done in the driver, which spares a laptop the start
@@ -34,6 +36,7 @@ class Engine(Settings):
     fetch_threads: int = Field(16, ge=1, le=256)
     max_pixels: int = Field(178_956_970, ge=1)
     max_attempts: int = Field(3, ge=1)
+    decode_timeout_s: float = Field(60.0, ge=0.1, le=86_400.0)
     max_error_share: Fraction = 0.2
     driver_groups: int = Field(2, ge=0)
 

@@ -153,8 +153,10 @@ def _with_preparers(whole: Plan, resources: Resources, num_items: int) -> Plan:
         left = max(resources.cpus - whole.actors, (resources.cpus + 1) / 2)
     preparers = min(int(left + ROUNDING), resources.room(1.0))
     if preparers < 1:
+        has_setting = whole.cpus_per_actor > 0
+        advice = "lower engine.cpus_per_actor" if has_setting else "add a machine with CPUs"
         raise ClusterTooSmall(
             f"engine: {whole.actors} GPU actors of {whole.cpus_per_actor:g} CPUs leave none for "
-            f"decoding, the cluster has {resources}; lower engine.cpus_per_actor"
+            f"decoding, the cluster has {resources}; {advice}"
         )
     return replace(whole, cpus_per_actor=0.0, preparers=min(preparers, max(1, num_items)))

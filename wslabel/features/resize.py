@@ -11,6 +11,9 @@ import torch
 from wslabel.config.preprocess import Preprocess
 from wslabel.features.decode import Decoded
 
+LONGEST = 1000
+"""Times the shorter side that an image may be long before its ends are cut off for networks."""
+
 
 def shortest(decoded: Decoded, size: int, interpolation: str) -> np.ndarray:
     """Bring the shorter side to `size` pixels; the longer side is rounded down."""
@@ -41,8 +44,19 @@ def prepare(decoded: Decoded, how: Preprocess) -> np.ndarray:
     if how.mode == "squash":
         pixels = exact(decoded, (how.resize, how.resize), how.interpolation)
     else:
-        pixels = shortest(decoded, how.resize, how.interpolation)
+        pixels = shortest(_middle(decoded), how.resize, how.interpolation)
     return center_crop(pixels, how.crop)
+
+
+def _middle(decoded: Decoded) -> Decoded:
+    """Cut the ends off a line of pixels: enlarged whole, it would not fit any memory."""
+    height, width = decoded.pixels_HW3.shape[:2]
+    most = LONGEST * min(height, width)
+    if max(height, width) <= most:
+        return decoded
+    top, left = max(0, height - most) // 2, max(0, width - most) // 2
+    pixels_HW3 = decoded.pixels_HW3[top : top + most, left : left + most]
+    return Decoded(pixels_HW3=pixels_HW3, is_gray=decoded.is_gray)
 
 
 def center_crop(pixels_HW3: np.ndarray, size: int) -> np.ndarray:

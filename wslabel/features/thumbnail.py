@@ -11,13 +11,17 @@ from wslabel.features.decode import Decoded
 from wslabel.features.feature import ImageFeatureConfig
 from wslabel.features.model_info import ModelInfo
 
+LONGEST = 65_500
+"""Pixels of the longest side that a JPEG can have."""
+
 
 class ThumbnailConfig(ImageFeatureConfig):
     """A small JPEG of the image.
 
     Attributes:
         kind: thumbnail.
-        size: Pixels of the shorter side; a smaller image keeps its size.
+        size: Pixels of the shorter side; a smaller image keeps its size, and a longer side than a
+            JPEG can have becomes as long as it can.
         quality: JPEG quality, 1 to 100.
     """
 
@@ -33,11 +37,15 @@ class ThumbnailConfig(ImageFeatureConfig):
 
     def compute(self, decoded: Decoded) -> tuple[bytes]:
         """Encode the image with its shorter side at `size`; a smaller one keeps its size."""
-        from wslabel.features.resize import shortest  # noqa: PLC0415 - loads torch
+        from wslabel.features.resize import exact, shortest  # noqa: PLC0415 - loads torch
 
-        short = min(*decoded.pixels_HW3.shape[:2], self.size)
+        sides = decoded.pixels_HW3.shape[:2]
+        short, long = min(*sides, self.size), max(sides)
+        if long * short // min(sides) > LONGEST:
+            height, width = (max(1, side * LONGEST // long) for side in sides)
+            pixels_HW3 = exact(decoded, (height, width), "bicubic")
+        else:
+            pixels_HW3 = shortest(decoded, short, "bicubic")
         sink = io.BytesIO()
-        Image.fromarray(shortest(decoded, short, "bicubic")).save(
-            sink, "JPEG", quality=self.quality
-        )
+        Image.fromarray(pixels_HW3).save(sink, "JPEG", quality=self.quality)
         return (sink.getvalue(),)

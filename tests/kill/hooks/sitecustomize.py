@@ -3,10 +3,11 @@
 Python imports this by its name where PYTHONPATH has its folder: in the driver and in Ray's workers.
 WSLABEL_STOP_AT is "MOMENT WHERE NTH": the NTH time (over all processes) that the MOMENT comes for
 a path containing WHERE, the process leaves a mark in the folder WSLABEL_STOP_MARKS and stands
-still. With WSLABEL_POISON set, decoding bytes that hold POISON kills the process.
-Places are those of wslabel/failpoints.py.
+still. With WSLABEL_POISON set, decoding bytes that hold POISON kills the process, and decoding
+those that hold ENDLESS does not end. Places are those of wslabel/failpoints.py.
 """
 
+import ctypes
 import importlib.abc
 import importlib.util
 import os
@@ -45,6 +46,8 @@ def patch_failpoints(module):
             stop("during", "fit")
         elif place == "decode" and b"POISON" in what:
             os.kill(os.getpid(), 9)
+        elif place == "decode" and b"ENDLESS" in what:
+            ctypes.PyDLL(None).sleep(3600)  # in C, and nobody else gets the interpreter
 
     module.install(at)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.stages.featurize.bad_kinds import FailsConfig, OutOfMemoryConfig
 from wslabel.config.preprocess import Preprocess
 from wslabel.features.color import ColorConfig
 from wslabel.features.decode import decode
@@ -13,7 +14,7 @@ from wslabel.stages.featurize.prepare import ImagePreparer, PreparedImage
 
 COLOR, THUMBNAIL = ColorConfig(kind="color"), ThumbnailConfig(kind="thumbnail", size=16)
 PREPROCESS = Preprocess(resize=20, crop=16, mean=(0.1, 0.2, 0.3))
-PREPARER = ImagePreparer((("c", COLOR), ("t", THUMBNAIL)), (PREPROCESS,), 10_000)
+PREPARER = ImagePreparer((("c", COLOR), ("t", THUMBNAIL)), (PREPROCESS,), 10_000, 60.0)
 
 
 def test_an_image_is_decoded_once_for_all_features(scenes: Path) -> None:
@@ -29,5 +30,20 @@ def test_what_cannot_be_fetched_or_decoded_has_an_error_and_nothing_else(scenes:
     assert PREPARER("missing") == PreparedImage("missing")
     assert PREPARER(b"no image") == PreparedImage("not_an_image")
     data = (scenes / "coast" / "c00.jpg").read_bytes()
-    small = ImagePreparer((), (), max_pixels=100)
+    small = ImagePreparer((), (), max_pixels=100, timeout_s=60.0)
     assert small(data) == PreparedImage("too_large")
+
+
+def test_what_a_feature_raises_is_a_failure_of_the_feature_and_of_no_image(scenes: Path) -> None:
+    data = (scenes / "coast" / "c00.jpg").read_bytes()
+    fails = ImagePreparer((("c", COLOR), ("f", FailsConfig(kind="fails"))), (), 10_000, 60.0)
+    assert fails(data) == PreparedImage(
+        failure="feature f raised ZeroDivisionError: division by zero"
+    )
+    assert fails(b"no image") == PreparedImage("not_an_image")
+
+
+def test_an_image_for_which_memory_is_too_small_is_too_large(scenes: Path) -> None:
+    data = (scenes / "coast" / "c00.jpg").read_bytes()
+    greedy = ImagePreparer((("g", OutOfMemoryConfig(kind="greedy")),), (), 10_000, 60.0)
+    assert greedy(data) == PreparedImage("too_large")

@@ -11,9 +11,11 @@ import pytest
 
 from tests.conftest import Networks
 from tests.small import small_project
-from wslabel.errors import TooManyErrors
+from tests.stages.featurize import bad_kinds
+from wslabel.errors import FeatureError, TooManyErrors
 from wslabel.features.color import ColorConfig
 from wslabel.features.decode import decode
+from wslabel.features.feature import ImageFeatureConfig
 from wslabel.project.project import Project
 from wslabel.stages import ingest
 from wslabel.stages.featurize.featurize import featurize_step
@@ -168,6 +170,49 @@ def test_too_large_a_share_of_errors_keeps_nothing_of_the_shard(
     with pytest.raises(TooManyErrors, match=told):
         compute(project, item)
     assert Workspace(project).generations == {"color": {}}
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (
+            bad_kinds.FailsConfig(kind="fails"),
+            r"^image '\w+/\w+\.jpg': feature color raised ZeroDivisionError: division by zero$",
+        ),
+        (
+            bad_kinds.MiscountsConfig(kind="miscounts"),
+            "^feature color computed 2 values of an image for its columns width$",
+        ),
+        (
+            bad_kinds.MistypesConfig(kind="mistypes"),
+            "^feature color: what it gives does not fit its columns: ArrowInvalid: .*wide",
+        ),
+    ],
+    ids=["fails", "miscounts", "mistypes"],
+)
+def test_a_feature_whose_code_is_wrong_stops_the_job_in_a_sentence(
+    scenes: Path, tmp_path: Path, settings: ImageFeatureConfig, told: str, isolated: bool
+) -> None:
+    project = ingested(tmp_path, scenes)
+    step = featurize_step(Workspace(project))
+    (extractor,) = step.extractors
+    step = replace(step, extractors=(replace(extractor, settings=settings),))
+    with pytest.raises(FeatureError, match=told):
+        step.prepare(ShardItem(0, {"color": None}), isolated=isolated)
+    assert Workspace(project).generations == {"color": {}}
+
+
+def test_a_network_that_fails_stops_the_job_in_a_sentence(
+    scenes: Path, tmp_path: Path, networks: Networks
+) -> None:
+    net = networks.net(top_k=0, embedding=True, precision="float32")
+    project = ingested(tmp_path, scenes, features={"net": net}, labeling_functions=[])
+    step, item = featurize_step(Workspace(project)), ShardItem(0, {"net": None})
+    prepared = step.prepare(item, isolated=False)
+    narrow = replace(prepared, stacks=(prepared.stacks[0][..., :2],))
+    with pytest.raises(FeatureError, match=r"^feature net raised RuntimeError: .*$"):
+        step.finish(item, narrow)
 
 
 def test_retrying_never_stops_for_errors(photos: Path, tmp_path: Path) -> None:

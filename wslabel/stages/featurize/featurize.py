@@ -74,6 +74,7 @@ def featurize_step(workspace: Workspace) -> FeaturizeStep:
         extractors=tuple(workspace.extractors.values()),
         fetch_threads=engine.fetch_threads,
         max_pixels=engine.max_pixels,
+        decode_timeout_s=engine.decode_timeout_s,
         batch_size=engine.batch_size,
         max_error_share=engine.max_error_share,
         max_attempts=engine.max_attempts,

@@ -12,6 +12,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO, TypeVar
 
+from wslabel.stages.featurize.time_limit import TIMED_OUT
+
 BUG = 70
 """Exit code of a child that an exception ended (EX_SOFTWARE); items may end it with any other."""
 
@@ -20,18 +22,33 @@ Result = TypeVar("Result")
 
 
 def each(
-    function: Callable[[Item], Result], items: Sequence[Item], on_crash: Result
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    on_crash: Result,
+    on_timeout: Result,
 ) -> list[Result]:
-    """Map items to results; an item that kills its process gets `on_crash`."""
+    """Map items to results.
+
+    Args:
+        function: What is done to each item.
+        items: What it is done to.
+        on_crash: Result of an item that kills its process.
+        on_timeout: Result of an item whose process a time limit ended.
+    """
     results: list[Result] = []
     while len(results) < len(items):
-        results += _until_death(function, items[len(results) :])
+        code, done = _until_death(function, items[len(results) :])
+        results += done
         if len(results) < len(items):
-            results.append(on_crash)
+            results.append(on_timeout if code == TIMED_OUT else on_crash)
     return results
 
 
-def _until_death(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+def _until_death(
+    function: Callable[[Item], Result], items: Sequence[Item]
+) -> tuple[int, list[Result]]:
+    """Give the exit code of the process and the results that it came to."""
     command = [sys.executable, "-m", "wslabel.stages.featurize.isolation"]
     done = subprocess.run(
         command, input=pickle.dumps((function, items)), capture_output=True, check=False
@@ -47,7 +64,7 @@ def _until_death(function: Callable[[Item], Result], items: Sequence[Item]) -> l
             break
         results.append(pickle.loads(view[8 : 8 + size]))
         view = view[8 + size :]
-    return results
+    return done.returncode, results
 
 
 def serve(stdin: BinaryIO, stdout: BinaryIO) -> None:

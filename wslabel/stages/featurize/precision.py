@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from wslabel.errors import TooManyErrors
-from wslabel.stages.featurize.prepare import ImagePreparer
+from wslabel.stages.featurize.prepare import blaming
 from wslabel.stages.featurize.step import FEW_ERRORS, FeaturizeStep, mini_batch
 from wslabel.storage.table import Table, shard_name
 from wslabel.workspace.extractors import Extractor, input_kind, input_kinds
@@ -23,7 +23,7 @@ def measure(step: FeaturizeStep, extractors: Sequence[Extractor], shard: int) ->
     inputs = input_kinds(extractors)
     images = Table(step.location, "images").read(shard_name(shard), ["uri"])
     uris = images.column("uri").to_pylist()[: PROBE_SIZE + FEW_ERRORS]
-    prepared = step.prepare_all(ImagePreparer((), inputs, step.max_pixels), uris, isolated=True)
+    prepared = step.prepare_all(step.preparer((), inputs), uris, isolated=True)
     good = [image.inputs for image in prepared if image.error is None][:PROBE_SIZE]
     if not good:
         kinds = sorted({str(image.error) for image in prepared})
@@ -38,7 +38,8 @@ def measure(step: FeaturizeStep, extractors: Sequence[Extractor], shard: int) ->
         probe = np.stack([image[index] for image in good])
         outputs = partial(_outputs, step, extractor)
         size = mini_batch(extractor, step.batch_size)
-        precisions[extractor.name] = choose_precision(outputs, probe, size)
+        with blaming(extractor.name):
+            precisions[extractor.name] = choose_precision(outputs, probe, size)
     return precisions
 
 

@@ -1,13 +1,16 @@
 """The bytes of one image to what features need of it: values, and inputs of networks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from wslabel.config.preprocess import Preprocess
-from wslabel.features.decode import Undecodable, decode
+from wslabel.errors import FeatureError, WslabelError
+from wslabel.features.decode import Decoded, Undecodable, decode
 from wslabel.features.feature import ImageFeatureConfig
+from wslabel.stages.featurize.time_limit import time_limit
 
 
 @dataclass(frozen=True)
@@ -18,11 +21,13 @@ class PreparedImage:
         error: Error kind; None where there is none.
         values: Values of the features that need no network, by feature.
         inputs: uint8 input of the networks, one per kind of input.
+        failure: How the code of a feature failed, which must stop the job; None where it did not.
     """
 
     error: str | None = None
     values: Mapping[str, Sequence[object]] = field(default_factory=dict)
     inputs: tuple[np.ndarray, ...] = ()
+    failure: str | None = None
 
 
 @dataclass(frozen=True)
@@ -33,23 +38,70 @@ class ImagePreparer:
         pixel_features: Features that need no network, by name.
         inputs: Kinds of input that networks ask for.
         max_pixels: Pixels of the largest image that is decoded.
+        timeout_s: Seconds after which an image ends this process.
     """
 
     pixel_features: tuple[tuple[str, ImageFeatureConfig], ...]
     inputs: tuple[Preprocess, ...]
     max_pixels: int
+    timeout_s: float
 
     def __call__(self, fetched: bytes | str) -> PreparedImage:
         """Prepare what was fetched: bytes, or the kind of error that came instead."""
         if isinstance(fetched, str):
             return PreparedImage(fetched)
-        try:
-            decoded = decode(fetched, self.max_pixels)
-        except Undecodable as error:
-            return PreparedImage(error.kind)
-        values = {name: settings.compute(decoded) for name, settings in self.pixel_features}
-        if not self.inputs:
-            return PreparedImage(None, values)
-        from wslabel.features.resize import prepare  # noqa: PLC0415 - loads torch
+        if self._resizes:
+            _resizer()  # before the clock runs
+        with time_limit(self.timeout_s):
+            try:
+                return self._prepared(decode(fetched, self.max_pixels))
+            except Undecodable as error:
+                return PreparedImage(error.kind)
+            except MemoryError:
+                return PreparedImage("too_large")
 
-        return PreparedImage(None, values, tuple(prepare(decoded, kind) for kind in self.inputs))
+    @property
+    def _resizes(self) -> bool:
+        return bool(self.inputs) or any(of.picture_column for _, of in self.pixel_features)
+
+    def _prepared(self, decoded: Decoded) -> PreparedImage:
+        values = {}
+        for name, settings in self.pixel_features:
+            try:
+                with blaming(name):
+                    values[name] = tuple(settings.compute(decoded))
+            except FeatureError as error:
+                if isinstance(error.__cause__, MemoryError):
+                    return PreparedImage("too_large")
+                return PreparedImage(failure=str(error))  # the image is known to others
+        if not self.inputs:
+            return PreparedImage(values=values)
+        inputs = tuple(_resizer()(decoded, kind) for kind in self.inputs)
+        return PreparedImage(values=values, inputs=inputs)
+
+
+def _resizer() -> Callable[[Decoded, Preprocess], np.ndarray]:
+    from wslabel.features.resize import prepare  # noqa: PLC0415 - loads torch, which takes seconds
+
+    return prepare
+
+
+@contextmanager
+def blaming(name: str) -> Iterator[None]:
+    """Say of which feature the code is that raises; nothing that it raises is hidden.
+
+    Raises:
+        FeatureError: It raised something that is not ours.
+    """
+    try:
+        yield
+    except WslabelError:
+        raise
+    except Exception as error:
+        raise FeatureError(f"feature {name} raised {said(error)}") from error
+
+
+def said(error: Exception) -> str:
+    """Say on one line what other code raised; torch adds a trace of its own below it."""
+    lines = str(error).splitlines()
+    return ": ".join([type(error).__name__, *lines[:1]])

@@ -14,12 +14,12 @@ from wslabel.config.base import S3
 from wslabel.config.preprocess import Preprocess
 from wslabel.engine.prefetch import prefetch
 from wslabel.engine.step import ItemResult
-from wslabel.errors import TooManyErrors, TransientStorageError, WorkLeft
+from wslabel.errors import FeatureError, TooManyErrors, TransientStorageError, WorkLeft
 from wslabel.features.feature import FeatureModel, ImageFeatureConfig, NetworkFeatureConfig
 from wslabel.sources.fetch import Fetcher
 from wslabel.sources.shard_fetcher import UNREACHABLE, ShardFetcher
 from wslabel.stages.featurize import isolation
-from wslabel.stages.featurize.prepare import ImagePreparer, PreparedImage
+from wslabel.stages.featurize.prepare import ImagePreparer, PreparedImage, blaming, said
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table, in_pieces, shard_name
 from wslabel.workspace import attempts
@@ -31,6 +31,9 @@ FETCHED_AHEAD = 4
 
 FEW_ERRORS = 3
 """So many failed images never stop a job, however small its shards are."""
+
+PixelFeatures = tuple[tuple[str, ImageFeatureConfig], ...]
+"""Features that need no network, by name."""
 
 Values = Mapping[str, Sequence[object] | np.ndarray]
 """What an extractor computed: one entry per image without an error, by column."""
@@ -64,6 +67,7 @@ class FeaturizeStep:
         extractors: All features of the project.
         fetch_threads: Images fetched at a time.
         max_pixels: Pixels of the largest image that is decoded.
+        decode_timeout_s: Seconds after which an image ends its process.
         batch_size: Images per mini-batch, where a feature does not say.
         max_error_share: Share of a shard's images that may fail before the job stops.
         max_attempts: Runs that may leave a shard undone because an image cannot be reached.
@@ -76,6 +80,7 @@ class FeaturizeStep:
     extractors: tuple[Extractor, ...]
     fetch_threads: int
     max_pixels: int
+    decode_timeout_s: float
     batch_size: int
     max_error_share: float
     max_attempts: int
@@ -103,12 +108,13 @@ class FeaturizeStep:
         images = Table(self.location, "images").read(shard_name(item.key), ["image_id", "uri"])
         rows = self._rows(item, missing, images.num_rows)
         inputs = input_kinds(missing)
-        preparer = ImagePreparer(_pixel_features(missing), inputs, self.max_pixels)
-        uris = images.column("uri").take(pa.array(rows)).to_pylist()
+        asked = images.take(pa.array(rows))
+        preparer = self.preparer(_pixel_features(missing), inputs)
+        ids, uris = (asked.column(name).to_pylist() for name in ("image_id", "uri"))
         fetch = ShardFetcher(self._fetch)
         prepared = self.prepare_all(preparer, uris, isolated=isolated, fetch=fetch)
+        _refuse_failures(prepared, ids)
         if any(image.error == UNREACHABLE for image in prepared):
-            ids = images.column("image_id").take(pa.array(rows)).to_pylist()
             self._leave_unreached(item, ids, prepared, fetch.reason)
         good = [image for image in prepared if image.error is None]
         shard = PreparedShard(
@@ -170,6 +176,12 @@ class FeaturizeStep:
             raise TransientStorageError(told)
         raise WorkLeft(told)
 
+    def preparer(
+        self, pixel_features: PixelFeatures, inputs: tuple[Preprocess, ...]
+    ) -> ImagePreparer:
+        """Say what is made of each image."""
+        return ImagePreparer(pixel_features, inputs, self.max_pixels, self.decode_timeout_s)
+
     def prepare_all(
         self,
         preparer: ImagePreparer,
@@ -203,7 +215,12 @@ class FeaturizeStep:
         threads = self.fetch_threads
         fetched = prefetch(fetch, uris, threads=threads, ahead=threads * FETCHED_AHEAD)
         if isolated:
-            return isolation.each(preparer, list(fetched), PreparedImage("crashed"))
+            return isolation.each(
+                preparer,
+                list(fetched),
+                on_crash=PreparedImage("crashed"),
+                on_timeout=PreparedImage("timed_out"),
+            )
         return [preparer(data) for data in fetched]
 
     def finish(self, item: ShardItem, prepared: PreparedShard) -> ItemResult:
@@ -223,18 +240,23 @@ class FeaturizeStep:
     def _outputs(self, extractor: Extractor, stack: np.ndarray) -> Values:
         if not len(stack):
             return dict.fromkeys(extractor.columns.names, ())
-        model = self._model(extractor)
-        outputs = [model(batch) for batch in batches(stack, mini_batch(extractor, self.batch_size))]
-        return {
-            name: np.concatenate([output[name] for output in outputs])
-            for name in extractor.columns.names
-        }
+        with blaming(extractor.name):
+            model, size = self._model(extractor), mini_batch(extractor, self.batch_size)
+            outputs = [model(batch) for batch in batches(stack, size)]
+            return {
+                name: np.concatenate([output[name] for output in outputs])
+                for name in extractor.columns.names
+            }
 
     def _commit(
         self, item: ShardItem, extractor: Extractor, shard: PreparedShard, values: Values
     ) -> None:
         table = extractor.table(self.location)
-        new = _table(extractor, shard, values)
+        try:
+            new = _table(extractor, shard, values)
+        except (pa.ArrowException, TypeError, ValueError, LookupError) as error:
+            text = f"feature {extractor.name}: what it gives does not fit its columns"
+            raise FeatureError(f"{text}: {said(error)}") from error
         generation = item.missing[extractor.name]
         if generation is None:
             table.commit(shard_name(item.key), _row_groups(extractor, new))
@@ -253,7 +275,13 @@ def mini_batch(extractor: Extractor, default: int) -> int:
     return extractor.settings.batch_size or default
 
 
-def _pixel_features(missing: Sequence[Extractor]) -> tuple[tuple[str, ImageFeatureConfig], ...]:
+def _refuse_failures(prepared: Sequence[PreparedImage], image_ids: Sequence[str]) -> None:
+    for image, image_id in zip(prepared, image_ids, strict=True):
+        if image.failure is not None:
+            raise FeatureError(f"image '{image_id}': {image.failure}")
+
+
+def _pixel_features(missing: Sequence[Extractor]) -> PixelFeatures:
     return tuple(
         (e.name, e.settings) for e in missing if isinstance(e.settings, ImageFeatureConfig)
     )
@@ -262,7 +290,12 @@ def _pixel_features(missing: Sequence[Extractor]) -> tuple[tuple[str, ImageFeatu
 def _values(extractor: Extractor, good: Sequence[PreparedImage]) -> Values:
     """Turn the values of a feature, image by image, into columns."""
     names = extractor.columns.names
-    columns = zip(*(image.values[extractor.name] for image in good), strict=True)
+    rows = [image.values[extractor.name] for image in good]
+    for row in rows:
+        if len(row) != len(names):
+            text = f"computed {len(row)} values of an image for its columns {', '.join(names)}"
+            raise FeatureError(f"feature {extractor.name} {text}")
+    columns = zip(*rows, strict=True)
     return dict.fromkeys(names, ()) | dict(zip(names, columns, strict=False))
 
 
