@@ -121,7 +121,7 @@ def test_a_trial_that_goes_on_tells_what_it_was_like_before() -> None:
     told: list[Any] = []
     scores = BestScores("loss", "models/x", told.append)
     earlier = tuple({"epoch": e, "validation_loss": loss} for e, loss in ((1, 0.2), (2, 0.5)))
-    scores.on_event(EpochEvent(name="soft", epochs=3, record=earlier[-1], earlier=earlier))
+    scores.on_event(EpochEvent(name="soft", epochs=3, earlier=earlier))
     scores.on_event(EpochEvent(name="soft", epochs=3, record={"epoch": 3, "validation_loss": 0.4}))
     assert [(record["epoch"], record["score"]) for record in told] == [
         (1, -0.2),

@@ -84,7 +84,7 @@ class BestScores:
 
     def on_event(self, event: EpochEvent) -> None:
         """Report the epochs that an event is about."""
-        for record in event.earlier or (event.record,):
+        for record in event.earlier if event.record is None else (event.record,):
             self.tell(record)
 
     def tell(self, record: Mapping[str, float]) -> None:

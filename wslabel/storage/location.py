@@ -1,7 +1,8 @@
 """One root, a local folder or `s3://bucket/prefix`: read, list, and create files that appear whole.
 
-Reading and listing go through pyarrow's filesystems. Creating goes through a hard link on disk and
-one conditional PutObject on S3, so a file appears complete or not at all and is never rewritten.
+Reading and listing go through pyarrow's filesystems. Creating goes through a hard link on disk, and
+on S3 through one conditional PutObject or, of large files, the conditional end of an upload in
+parts; so a file appears complete or not at all and is never rewritten.
 pyarrow's S3 stream is not used for writing: it has no "only if absent", and closing it after an
 exception would commit a truncated object.
 """
@@ -27,6 +28,7 @@ import pyarrow.fs as pafs
 
 from wslabel.config.base import S3
 from wslabel.errors import StorageError, TransientStorageError
+from wslabel.storage import multipart
 
 STAGING = ".staging"
 STALE_AFTER_S = 3600.0
@@ -41,6 +43,8 @@ PERMANENT_CODES = {
     "NoSuchBucket": FileNotFoundError,
 }
 T = TypeVar("T")
+Write = Callable[[Any], object]
+"""Writes a file to a stream, of which it needs `write` alone."""
 
 
 @dataclass(frozen=True)
@@ -204,45 +208,85 @@ class Location:
         Returns:
             False where another writer was first; its file stays.
         """
-        create = self._create_s3 if self.is_s3 else self._create_local
-        return retrying(lambda: create(path, memoryview(data)), self.uri(path))
+        whole = memoryview(data)
+        if self.is_s3 and whole.nbytes > multipart.PART_BYTES:
+            return self.create_by(path, lambda stream: stream.write(whole))
+        if self.is_s3:
+            return retrying(lambda: self._create_s3(path, whole), self.uri(path))
+        return retrying(
+            lambda: self._create_local(path, lambda stream: stream.write(whole)), self.uri(path)
+        )
+
+    def create_by(self, path: str, write: Write) -> bool:
+        """Make a file of any size appear whole, unless it is there already.
+
+        Args:
+            path: Its path.
+            write: Writes it to a stream; is called again where it has to be written anew.
+
+        Returns:
+            False where another writer was first; its file stays.
+        """
+        if self.exists(path):  # or all of it would be written in vain
+            return False
+        if self.is_s3:
+            return self._upload_s3(path, write)
+        return retrying(lambda: self._create_local(path, write), self.uri(path))
+
+    def _upload_s3(self, path: str, write: Write) -> bool:
+        """Try each request again by itself: to send all of it again would take too long."""
+
+        def ask(operation: str, **more: Any) -> Any:
+            return retrying(lambda: self._ask_s3(operation, path, **more), self.uri(path))
+
+        with multipart.Upload(ask, multipart.PART_BYTES) as upload:
+            write(upload)
+            try:
+                return upload.finish()
+            except OSError:
+                if self.exists(path):  # another writer's, or ours: only its answer was lost
+                    return False
+                raise
 
     def _create_s3(self, path: str, data: memoryview) -> bool:
         # A conditional put leaves an object that is there alone.
         return self._put_s3(path, data, IfNoneMatch="*")
 
     def _put_s3(self, path: str, data: memoryview, **condition: str) -> bool:
+        return self._ask_s3("put_object", path, Body=bytes(data), **condition) is not None
+
+    def _ask_s3(self, operation: str, path: str, **more: Any) -> Any:
+        """Send a request about an object; None where its condition is not met."""
         bucket, _, key = self._full(path).partition("/")
         try:
-            self._writer.put_object(Bucket=bucket, Key=key, Body=bytes(data), **condition)
+            return getattr(self._writer, operation)(Bucket=bucket, Key=key, **more)
         except botocore.exceptions.ClientError as error:
             answer = error.response["Error"]
             # Another answer to a race, 409, means that nobody may have won: worth another try.
             if answer["Code"] in ("PreconditionFailed", "412"):
-                return False
+                return None
             kind = PERMANENT_CODES.get(answer["Code"], OSError)
             raise kind(f"{self.uri(path)}: {error}") from error
         except (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError) as error:
             raise OSError(str(error)) from error  # transient
         except botocore.exceptions.BotoCoreError as error:  # no credentials, no such region
             raise StorageError(f"{self.uri(path)}: {error}") from error
-        return True
 
-    def _create_local(self, path: str, data: memoryview) -> bool:
+    def _create_local(self, path: str, write: Write) -> bool:
         final = Path(self._full(path))
         final.parent.mkdir(parents=True, exist_ok=True)
-        with self._draft(data) as draft:
+        with self._draft(write) as draft:
             return _link(draft, final)
 
     @contextmanager
-    def _draft(self, data: memoryview) -> Iterator[Path]:
-        """Write data to a file of its own, surely on the disk."""
+    def _draft(self, write: Write) -> Iterator[Path]:
+        """Write a file of its own, surely on the disk."""
         staging = Path(self._base, STAGING)
         staging.mkdir(parents=True, exist_ok=True)
         draft = staging / uuid.uuid4().hex
         try:
             with draft.open("wb") as stream:
-                stream.write(data)
+                write(stream)
                 stream.flush()
                 os.fsync(stream.fileno())
             yield draft
@@ -255,7 +299,7 @@ class Location:
         retrying(lambda: replace(path, memoryview(data)), self.uri(path))
 
     def _replace_local(self, path: str, data: memoryview) -> None:
-        with self._draft(data) as draft:
+        with self._draft(lambda stream: stream.write(data)) as draft:
             draft.replace(self._full(path))
 
     def delete(self, path: str) -> None:
