@@ -17,12 +17,12 @@ ENDPOINT = "http://key:secret@host"
 FILES = ("net.pth", "names.txt", "clip.json", "clip.pt", "vectors.bin", "beach.jpg")
 """Files that the full project names; it also names a folder `photos` and a module `my_votes`."""
 
-FUNCTIONS = ("mean", "words", "one", "two", "mine", "listed", "like", "title")
+FUNCTIONS = ("mean", "words", "one", "two", "mine", "listed", "like")
 """Names of its labeling functions, in their order."""
 
 
 def full() -> Config:
-    """Every section, every kind."""
+    """Every section, every kind that a folder of images allows."""
     return {
         "workspace": "ws",
         "classes": ["jungle", "sea"],
@@ -90,8 +90,6 @@ def full() -> Config:
             {"name": "like", "kind": "similarity", "feature": "clip", "image": "beach.jpg"}
             | {"crop": [0, 0.5, 1, 1], "class": "sea"}
             | {"present_above": {"quantile": 0.9}, "absent_below": {"quantile": 0.1}},
-            {"name": "title", "kind": "pattern", "column": "title", "class": "sea"}
-            | {"keywords": ["beach", "high tide"]},
         ],
         "label_model": {"kind": "snorkel", "epochs": 5, "class_balance": [0.4, 0.6]},
         "training": {"network": "linear", "feature": "net", "labels": ["soft"], "epochs": 2},
@@ -102,6 +100,7 @@ def full() -> Config:
 
 CNN = {"network": "cnn", "feature": "thumbnail", "labels": ["soft"]}
 PATTERN = {"name": "title", "kind": "pattern", "column": "title", "class": "sea"}
+GENERATED = {"source": "generated", "path": "photos"}
 CLASSIFIER = {"kind": "classifier", "model": "timm/x"}
 SIMILARITY = {"name": "s", "kind": "similarity", "feature": "clip"}
 TABLE = {"source": "table", "path": "photos"}

@@ -1,5 +1,6 @@
-"""A job that is submitted to a cluster makes the tables that a run on this machine makes."""
+"""A cluster makes the tables that a run on this machine makes, and survives the loss of nodes."""
 
+import json
 import os
 import secrets
 import shutil
@@ -104,3 +105,18 @@ def test_a_stranger_may_not_submit(head: dict[str, str], tmp_path: Path) -> None
     done = submit(stranger, tmp_path, "p.yaml")
     assert done.returncode != 0
     assert "authentication" in done.stderr
+
+
+def test_a_job_goes_on_whichever_node_is_lost() -> None:
+    with tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as place:
+        environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"} | {
+            "RAY_TMPDIR": place,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        }
+        command = [sys.executable, "-m", "tests.engine.lose_nodes"]
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=300
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == list(range(40))

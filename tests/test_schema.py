@@ -72,7 +72,8 @@ def test_labels_stand_beside_the_majoritys() -> None:
 
 def test_names_of_ours_are_reserved() -> None:
     assert sorted(schema.RESERVED) == [
-        *("error", "image_id", "split", "truth", "truth_absent", "uri")
+        *("error", "image_id", "modified_at", "num_bytes"),
+        *("split", "truth", "truth_absent", "uri"),
     ]
     assert schema.TRUTH in schema.RESERVED
 

@@ -86,7 +86,7 @@ ALLOWED = {
 }
 """Functions that import something: what is heavy, or an extra, and not always needed."""
 
-BY_NAME = {"wslabel/labeling/python.py"}
+BY_NAME = {"wslabel/labeling/user_code.py"}
 """Files that import by a computed name: the user's own functions."""
 
 OF_THE_WHOLE = {"benchmarks", "docs", "hostile", "kill", "old_workspace"}

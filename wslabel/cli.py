@@ -24,7 +24,7 @@ from wslabel.report import terminal
 from wslabel.report.as_json import Presented, as_json
 from wslabel.report.presentation import Column, Kind, Presentation, Section, Table
 from wslabel.stages.result import StageResult
-from wslabel.storage.location import is_permanent
+from wslabel.storage.failures import is_permanent
 from wslabel.workspace.explain import explain as explain_image
 from wslabel.workspace.status import TableStatus
 from wslabel.workspace.status import status as table_status

@@ -35,11 +35,20 @@ IMAGES = pa.schema(
 )
 """The manifest, before its metadata columns; `truth` is a class name or null."""
 
+NUM_BYTES = pa.field("num_bytes", pa.int64())
+MODIFIED_AT = pa.field("modified_at", pa.timestamp("us", "UTC"))
+"""Size and time of change of an image's file when it was ingested, where the source knows them."""
+
 TRUTH = "truth"
 TRUTH_ABSENT = pa.field("truth_absent", pa.list_(pa.string()))
 """Classes that people verified an image not to show, where a source knows; truth, locked away."""
 
-RESERVED = frozenset(IMAGES.names) | {"error", TRUTH_ABSENT.name}
+RESERVED = frozenset(IMAGES.names) | {
+    "error",
+    TRUTH_ABSENT.name,
+    NUM_BYTES.name,
+    MODIFIED_AT.name,
+}
 
 
 def vector(element: pa.DataType, size: int) -> pa.DataType:

@@ -19,6 +19,7 @@ from tests.benchmarks.data import efficientnet, jpegs, project
 from tests.benchmarks.turns import Loop, featurize
 from wslabel.columns import batches
 from wslabel.engine.execute import disconnect
+from wslabel.engine.gpus import keep_to
 from wslabel.engine.memory import ENVIRONMENT
 from wslabel.project.project import Project
 from wslabel.stages import ingest
@@ -86,6 +87,7 @@ def _loop(made: Project, what: str) -> Loop:
 def _go_through(number: int, done: Callable[[int], None], made: Project, what: str) -> None:
     """Go through images in mini-batches: decode only, forward only, or both in turn."""
     os.environ["CUDA_VISIBLE_DEVICES"] = str(number)
+    keep_to([str(number)])
     torch.set_num_threads(1)
     extractors = list(Workspace(made).extractors.values())
     network = next(e for e in extractors if e.is_network)

@@ -24,7 +24,7 @@ from wslabel import schema
 from wslabel.columns import to_column
 from wslabel.project.loading import load
 from wslabel.project.project import Project
-from wslabel.storage.table import serialize, shard_name
+from wslabel.storage.table import shard_name
 from wslabel.workspace.workspace import Workspace
 
 NUM_IMAGES, SHARD = 1_000_000, 512
@@ -133,21 +133,21 @@ def fill(made: Project) -> None:
     Image.fromarray(rng.integers(0, 255, (48, 64, 3), np.uint8)).save(sink, "JPEG")
     columns["jpeg"] = np.array([sink.getvalue()] * SHARD, object)
     rows = np.arange(SHARD)
-    files = {}
-    for extractor in workspace.extractors.values():
-        arrays = [to_column(columns[f.name], rows, SHARD, f) for f in extractor.columns]
-        fields = schema.feature_table(extractor.columns)
-        table = pa.Table.from_arrays([ids, *arrays, pa.nulls(SHARD, pa.string())], schema=fields)
-        files[extractor.folder] = serialize([table], plain=True)
     text = pa.array(["x"] * SHARD)
     splits = pa.array(rng.choice(schema.SPLITS, SHARD, p=[0.7, 0.1, 0.2]))
     truth = pa.array(rng.choice(made.classes, SHARD))
     images = pa.Table.from_arrays([ids, text, splits, truth], schema=schema.IMAGES)
-    files["images"] = serialize([images], plain=False)
-    for folder, data in files.items():
-        place = Path(made.workspace, folder)
-        place.mkdir(parents=True, exist_ok=True)
-        for shard in range(-(-NUM_IMAGES // SHARD)):
+    tables = {workspace.images: images}
+    for extractor in workspace.extractors.values():
+        arrays = [to_column(columns[f.name], rows, SHARD, f) for f in extractor.columns]
+        fields = schema.feature_table(extractor.columns)
+        own = pa.Table.from_arrays([ids, *arrays, pa.nulls(SHARD, pa.string())], schema=fields)
+        tables[extractor.table(workspace.location)] = own
+    for table, shard_rows in tables.items():
+        table.commit(shard_name(0), [shard_rows])
+        place = Path(made.workspace, table.folder)
+        data = (place / shard_name(0)).read_bytes()
+        for shard in range(1, -(-NUM_IMAGES // SHARD)):
             with open(place / shard_name(shard), "wb", buffering=0) as stream:
                 stream.write(data)
     os.sync()

@@ -82,9 +82,9 @@ def test_deaths_are_counted_item_by_item_and_half_by_half(half: str) -> None:
     attempts = ray.remote(num_cpus=0)(_Attempts).remote()
     for _ in range(GIVE_UP_AFTER):
         ray.get(attempts.begin.remote(1, half))
-    worker = _BothHalves(steps.Trouble(), attempts)
+    worker = ray.remote(num_cpus=0)(_BothHalves).remote(steps.Trouble(), attempts)
     failed, fine = (
-        pickle.loads(worker({"item": [pickle.dumps(item)]})["result"][0])
+        pickle.loads(ray.get(worker.__call__.remote({"item": [pickle.dumps(item)]}))["result"][0])
         for item in reversed(items(2))
     )
     assert "item 1 killed its process" in str(failed.failure)

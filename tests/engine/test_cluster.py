@@ -6,13 +6,13 @@ import pytest
 
 from wslabel.config.engine import Engine
 from wslabel.engine.cluster import _quiet_start, connect, is_connected
-from wslabel.engine.plan import Resources
+from wslabel.engine.plan import Node, Resources
 
 
 @pytest.mark.usefixtures("cluster")
 def test_a_cluster_that_is_there_is_joined_and_told() -> None:
     assert is_connected()
-    assert connect(Engine()) == Resources(cpus=2.0, gpus=0.0)
+    assert connect(Engine()) == Resources((Node(cpus=2.0, gpus=0.0),))
 
 
 def test_a_start_that_goes_well_is_silent(capfd: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import yaml
 from tests.conftest import CNN, LINEAR, Learnable, paint, tiny_config, write_config
 from wslabel import pipeline
 from wslabel.config.training import Training
-from wslabel.engine.plan import Resources
+from wslabel.engine.plan import Node, Resources
 from wslabel.errors import ClusterTooSmall, ConfigError
 from wslabel.experiments import sweep as module
 from wslabel.experiments.sweep import share, sweep
@@ -158,15 +158,27 @@ def a_training(**more: Any) -> Training:
     ],
 )
 def test_trials_share_the_cluster(how: dict[str, Any], cluster: Any, expected: Any) -> None:
-    assert share(a_training(**how), Resources(*cluster), None) == expected
-    assert share(a_training(**how), Resources(*cluster), 1)[1] == 1
+    assert share(a_training(**how), Resources((Node(*cluster),)), None) == expected
+    assert share(a_training(**how), Resources((Node(*cluster),)), 1)[1] == 1
+
+
+def test_workers_of_trials_live_on_one_machine_each() -> None:
+    nodes = Resources((Node(3), Node(3)))
+    assert share(a_training(cpus_per_worker=2), nodes, None) == ({"CPU": 2.0}, 2)
+    with pytest.raises(ClusterTooSmall, match=r"1 workers of 4 CPUs, 0 find room: .* 2 machines"):
+        share(a_training(cpus_per_worker=4), nodes, None)
 
 
 def test_a_trial_that_fits_no_cluster_is_refused() -> None:
-    with pytest.raises(ClusterTooSmall, match="a trial needs 4 CPUs, the cluster has 2 CPUs"):
-        share(a_training(workers=4), Resources(2), None)
-    with pytest.raises(ClusterTooSmall, match=r"needs 1 CPUs, 1 GPUs, .* 2 CPUs, 0 GPUs"):
-        share(a_training(use_gpu=True), Resources(2), None)
+    with pytest.raises(
+        ClusterTooSmall, match=r"needs 4 workers of 1 CPUs, 2 find room: the cluster has 2 CPUs"
+    ):
+        share(a_training(workers=4), Resources((Node(2),)), None)
+    with pytest.raises(
+        ClusterTooSmall,
+        match=r"needs 1 workers of 1 CPUs and 1 GPUs, 0 find room: .* 2 CPUs, 0 GPUs",
+    ):
+        share(a_training(use_gpu=True), Resources((Node(2),)), None)
 
 
 def test_a_trial_that_goes_on_tells_what_it_was_like_before() -> None:

@@ -12,8 +12,10 @@ from wslabel.errors import LabelingFunctionError
 from wslabel.labeling.applier import LFApplier
 from wslabel.labeling.category import CategoryLF
 from wslabel.labeling.color import ColorLF
+from wslabel.labeling.labeling_function import LabelingFunction
 from wslabel.labeling.python import PythonLF
 from wslabel.labeling.similarity import PromptsLF, ThresholdLF
+from wslabel.schema import RESERVED
 
 Batch = dict[str, np.ndarray]
 
@@ -80,6 +82,41 @@ def test_votes_stand_in_the_order_of_the_functions() -> None:
         assert votes_NM[:, index].tolist() == function(images).tolist()
 
 
+class Curious(LabelingFunction):
+    """A kind of somebody's own, which looks at all that it is given."""
+
+    reads: tuple[str, ...] = ()
+
+    def __init__(self, *reads: str) -> None:
+        self.name, self.reads, self.given = "curious", reads, []  # type: ignore[var-annotated]
+
+    def __call__(self, batch: Any) -> np.ndarray:
+        self.given.append(sorted(batch))
+        return np.zeros(len(batch[self.reads[0]]), int)
+
+
+def test_a_function_is_given_what_it_reads_and_nothing_else() -> None:
+    curious = Curious("year", "c.mean_red")
+    LFApplier([*everyone().functions, curious], 3)(batch(5))
+    assert curious.given == [["c.mean_red", "year"]]
+
+
+@pytest.mark.parametrize("column", sorted(RESERVED))
+def test_no_kind_of_function_may_read_what_may_tell_the_class(column: str) -> None:
+    with pytest.raises(LabelingFunctionError, match=f"function curious: must not see '{column}'"):
+        applier(Curious("year", column))
+
+
+def test_a_column_that_is_called_like_the_cosines_of_another_function_stays_what_it_is() -> None:
+    far = next(function for function in everyone().functions if function.name == "far")
+    images = batch(5)
+    images |= {"far.cosines": images["year"]}
+    same = PythonLF(
+        name="same", function=lambda c: c["x"] % 3, columns={"x": "far.cosines"}, by_row=False
+    )
+    assert applier(far, same)(images)[:, 1].tolist() == (images["year"] % 3).tolist()
+
+
 def test_each_column_is_read_once() -> None:
     reads = everyone().reads
     assert len(set(reads)) == len(reads)
@@ -108,13 +145,13 @@ def test_images_vote_alike_in_whatever_batches(size: int, cut: int) -> None:
 
 
 def picky(columns: Batch) -> np.ndarray:
-    if "image-7" in columns["image_id"]:
+    if 7 in columns["year"]:
         raise ZeroDivisionError("no such year")
-    return np.zeros(len(columns["image_id"]), int)
+    return np.zeros(len(columns["year"]), int)
 
 
 def picky_row(row: Any) -> int:
-    if row.image_id == "image-7":
+    if row.year == 7:
         raise ZeroDivisionError("no such year")
     return 0
 
@@ -124,13 +161,13 @@ def test_a_function_that_raises_names_itself_and_the_image(by_row: bool) -> None
     function = python("picky", picky_row if by_row else picky, by_row=by_row)
     expected = "labeling function picky raised on image 'image-7': ZeroDivisionError: no such year"
     with pytest.raises(LabelingFunctionError, match=expected) as caught:
-        applier(function)(batch(20))
+        applier(function)(batch(20) | {"year": np.arange(20)})
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
 def test_a_function_that_fails_on_batches_only_is_blamed_on_the_first_image() -> None:
     def together(columns: Batch) -> np.ndarray:
-        if len(columns["image_id"]) > 1:
+        if len(columns["year"]) > 1:
             raise RuntimeError("too many")
         return np.zeros(1, int)
 

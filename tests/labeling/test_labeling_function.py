@@ -29,10 +29,10 @@ class Silent(LabelingFunction):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return ()
+        return ("title",)
 
     def __call__(self, batch: Batch) -> Votes:
-        return np.full(len(batch["image_id"]), ABSTAIN, np.int8)
+        return np.full(len(batch["title"]), ABSTAIN, np.int8)
 
 
 WRONG: dict[str, tuple[Change, list[str]]] = {
@@ -80,6 +80,11 @@ def test_an_outline_refuses_what_the_project_does_not_have() -> None:
         OUTLINE.check_class("here", "see")
     with pytest.raises(PydanticCustomError, match="here: there is no clip feature named 'net'"):
         OUTLINE.check_feature("here", "net", "clip")
+    OUTLINE.check_metadata("here", "title")
+    titled = Outline(["jungle", "sea"], metadata=["title"])
+    titled.check_metadata("here", "title")
+    with pytest.raises(PydanticCustomError, match="here: the images have no metadata column 'ti"):
+        titled.check_metadata("here", "titel")
     many = Outline(["jungle", "sea", "city"])
     with pytest.raises(PydanticCustomError, match="two classes, found 3"):
         many.check_absent("here", "sea")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.projects import PATTERN, Change, assert_refused, put
+from tests.projects import GENERATED, PATTERN, Change, assert_refused, both, put
 from wslabel.labeling.pattern import PatternLF, keyword_pattern
 from wslabel.schema import ABSTAIN
 
@@ -66,28 +66,39 @@ def test_an_expression_that_hangs_others_takes_no_time(pattern: str) -> None:
 
 WRONG: dict[str, tuple[Change, list[str]]] = {
     "a pattern that matches nothing": (
-        put("labeling_functions", 7, "keywords", value=[]),
-        [": labeling_functions[7] (title).keywords: ", "found []"],
+        put("labeling_functions", 0, value=PATTERN | {"keywords": []}),
+        [": labeling_functions[0] (title).keywords: ", "found []"],
     ),
     "an empty keyword": (
-        put("labeling_functions", 7, "keywords", value=["beach", " "]),
-        [": labeling_functions[7] (title).keywords: a keyword is empty"],
+        put("labeling_functions", 0, value=PATTERN | {"keywords": ["beach", " "]}),
+        [": labeling_functions[0] (title).keywords: a keyword is empty"],
     ),
     "keywords and an expression": (
-        put("labeling_functions", 7, "regex", value="b.*"),
-        [": labeling_functions[7] (title): give either keywords or regex"],
+        put("labeling_functions", 0, value=PATTERN | {"keywords": ["beach"], "regex": "b.*"}),
+        [": labeling_functions[0] (title): give either keywords or regex"],
     ),
     "an expression that is none": (
-        put("labeling_functions", 7, value=PATTERN | {"regex": "(beach"}),
-        [": labeling_functions[7] (title).regex: '(beach' is no regular expression of RE2"],
+        put("labeling_functions", 0, value=PATTERN | {"regex": "(beach"}),
+        [": labeling_functions[0] (title).regex: '(beach' is no regular expression of RE2"],
     ),
     "an expression that only others know": (
-        put("labeling_functions", 7, value=PATTERN | {"regex": "(?=beach)"}),
-        [": labeling_functions[7] (title).regex: '(?=beach)' is no regular expression of RE2"],
+        put("labeling_functions", 0, value=PATTERN | {"regex": "(?=beach)"}),
+        [": labeling_functions[0] (title).regex: '(?=beach)' is no regular expression of RE2"],
     ),
     "truth for a pattern": (
-        put("labeling_functions", 7, "column", value="truth"),
-        [": labeling_functions[7] (title).column: ", "must not see 'truth'"],
+        put("labeling_functions", 0, value=PATTERN | {"regex": "b.*", "column": "truth"}),
+        [": labeling_functions[0] (title).column: ", "must not see 'truth'"],
+    ),
+    "a column of a folder, which has none": (
+        put("labeling_functions", 0, value=PATTERN | {"regex": "b.*"}),
+        [": labeling_functions[0] (title).column: the images have no metadata column 'title'"],
+    ),
+    "a column that the images do not have": (
+        both(
+            put("images", value=GENERATED),
+            put("labeling_functions", 0, value=PATTERN | {"regex": "b.*", "column": "titel"}),
+        ),
+        [": labeling_functions[0] (title).column: ", "'titel'; did you mean 'title'?"],
     ),
 }
 

@@ -1,11 +1,11 @@
 """Functions of the user's vote by columns, or by rows as Snorkel's do."""
 
-import hashlib
-import statistics
-import sys
+import copy
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from snorkel.labeling import LabelingFunction, PandasLFApplier, labeling_function
 
 from tests.projects import Change, assert_refused, put
-from wslabel.errors import ConfigError
+from wslabel.errors import ConfigError, LabelingFunctionError
 from wslabel.labeling.applier import LFApplier
-from wslabel.labeling.python import PythonLF, is_snorkel, load
+from wslabel.labeling.labeling_function import FeatureFacts
+from wslabel.labeling.python import PythonLF, PythonLFConfig, is_snorkel
 
 Seen = Mapping[str, np.ndarray]
 titles = st.lists(st.text("abc beach tree"), min_size=1, max_size=20)
@@ -38,19 +39,73 @@ def is_short(x: SimpleNamespace, longest: int) -> int:
 
 
 def batch(texts: list[str]) -> dict[str, np.ndarray]:
-    ids = np.array([f"i{n}" for n in range(len(texts))], object)
+    ids = np.array([f"sea/i{n}" for n in range(len(texts))], object)
     return {"image_id": ids, "title": np.array(texts, object), "secret.x": np.zeros(len(texts))}
 
 
-def test_a_batch_function_sees_its_columns_and_the_image_ids_only() -> None:
+def by_id(columns: Seen) -> np.ndarray:
+    return np.array([1 if "sea" in image_id else 0 for image_id in columns["image_id"]])
+
+
+@labeling_function()
+def by_own_id(x: SimpleNamespace) -> int:
+    return 1 if "sea" in x.image_id else 0
+
+
+def test_a_batch_function_sees_its_columns_only() -> None:
     seen: list[list[str]] = []
 
     def look(columns: Seen) -> np.ndarray:
         seen.append(sorted(columns))
-        return np.zeros(len(columns["image_id"]), int)
+        return np.zeros(len(columns["title"]), int)
 
     PythonLF(name="lf", function=look, columns={"title": "title"}, by_row=False)(batch(["a", "b"]))
-    assert seen == [["image_id", "title"]]
+    assert seen == [["title"]]
+
+
+@pytest.mark.parametrize(("function", "by_row"), [(by_id, False), (by_own_id, True)])
+def test_an_id_which_may_hold_the_class_is_withheld(function: Any, by_row: bool) -> None:
+    lf = PythonLF(name="lf", function=function, columns={"title": "title"}, by_row=by_row)
+    expected = "lf raised on image 'sea/i0': Unseen: it sees no column 'image_id'; valid: 'title'"
+    with pytest.raises(LabelingFunctionError, match=expected):
+        LFApplier([lf], 2)(batch(["a", "b"]))
+
+
+def test_a_function_may_still_ask_whether_it_sees_a_column() -> None:
+    def careful(columns: Seen) -> np.ndarray:
+        try:
+            return np.asarray(columns["titel"])
+        except KeyError:
+            return np.asarray([columns.get("titel", 1), "titel" in columns])
+
+    def careful_row(x: SimpleNamespace) -> int:
+        assert copy.deepcopy(x) == pickle.loads(pickle.dumps(x)) == x
+        return 1 if hasattr(x, "titel") else 0
+
+    seen = batch(["a", "b"])
+    columns = {"title": "title"}
+    votes = PythonLF(name="lf", function=careful, columns=columns, by_row=False)(seen)
+    assert votes.tolist() == [1, 0]
+    assert PythonLF(name="lf", function=careful_row, columns=columns, by_row=True)(
+        seen
+    ).tolist() == [0, 0]
+
+
+def test_two_columns_under_one_name_are_refused(tmp_path: Path) -> None:
+    """A function would see one of them and take it for the other."""
+    (tmp_path / "own.py").write_text("def vote(columns): ...\n")
+    settings = PythonLFConfig(
+        name="lf",
+        kind="python",
+        function=f"{tmp_path / 'own.py'}:vote",
+        features=["color"],
+        metadata=["color_mean"],
+    )
+    facts = FeatureFacts(kind="color", columns=("mean",))
+    context: Any = SimpleNamespace(facts=lambda _: facts)
+    expected = "lf: would see 'color_mean' and 'color.mean' both as 'color_mean'; rename one"
+    with pytest.raises(ConfigError, match=expected):
+        settings.make(context)
 
 
 def test_columns_go_by_the_names_that_the_function_knows() -> None:
@@ -61,7 +116,7 @@ def test_columns_go_by_the_names_that_the_function_knows() -> None:
         by_row=False,
     )
     assert function.reads == ("color.mean",)
-    votes = function({"image_id": np.array(["a"], object), "color.mean": np.array([4])})
+    votes = function({"color.mean": np.array([4])})
     assert votes.tolist() == [4]
 
 
@@ -104,72 +159,6 @@ def test_snorkels_functions_are_told_from_others() -> None:
     assert not is_snorkel(by_title)
 
 
-SOURCE = "def vote_sea(columns):\n    return columns\n\ndef _hidden(columns):\n    return columns\n"
-
-
-def test_a_function_is_loaded_from_a_file_with_the_hash_of_its_source(tmp_path: Path) -> None:
-    path = tmp_path / "my_lfs_for_loading.py"
-    path.write_text(SOURCE)
-    function, module, digest = load("lf", f"{path}:vote_sea")
-    assert function(3) == 3
-    assert module.vote_sea is function
-    assert digest == hashlib.sha256(SOURCE.encode()).hexdigest()
-
-
-def test_a_function_is_loaded_from_a_module(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "my_lf_module.py").write_text(SOURCE)
-    monkeypatch.syspath_prepend(tmp_path)
-    function, module, _ = load("lf", "my_lf_module:vote_sea")
-    assert function is sys.modules["my_lf_module"].vote_sea
-    assert module.__name__ == "my_lf_module"
-
-
-def test_a_missing_function_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    path = tmp_path / "lfs.py"
-    path.write_text(SOURCE)
-    with pytest.raises(
-        ConfigError, match=r"lf: .*lfs\.py has no function 'vote_see'; did you mean"
-    ):
-        load("lf", f"{path}:vote_see")
-
-
-@pytest.mark.parametrize(
-    ("source", "reason"), [("import nowhere_at_all", "ModuleNotFoundError"), ("1 +", "SyntaxError")]
-)
-def test_a_module_that_cannot_be_imported_says_why(
-    tmp_path: Path, source: str, reason: str
-) -> None:
-    path = tmp_path / "broken_lfs.py"
-    path.write_text(source)
-    with pytest.raises(ConfigError, match=rf"labeling function lf: cannot import .*{reason}"):
-        load("lf", f"{path}:vote")
-
-
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot import"):
-        load("lf", f"{tmp_path}/nothing.py:vote")
-
-
-def test_a_file_named_like_a_module_of_pythons_does_not_stand_in_for_it(tmp_path: Path) -> None:
-    path = tmp_path / "statistics.py"
-    path.write_text("import math\n\ndef vote(columns):\n    return math.ceil(0.5)\n")
-    function, module, _ = load("lf", f"{path}:vote")
-    assert function({}) == 1
-    assert module.__name__.startswith("wslabel_user_statistics_")
-    assert statistics.mean([1, 3]) == 2
-    assert sys.modules["statistics"] is statistics
-
-
-def test_two_files_of_one_name_are_two_modules(tmp_path: Path) -> None:
-    for folder, vote in (("a", 0), ("b", 1)):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "own.py").write_text(f"def vote(columns):\n    return {vote}\n")
-    votes = [load("lf", f"{tmp_path / folder / 'own.py'}:vote")[0]({}) for folder in "ab"]
-    assert votes == [0, 1]
-
-
 WRONG: dict[str, tuple[Change, list[str]]] = {
     "a python function of no feature": (
         put("labeling_functions", 4, "features", value=["colr"]),
@@ -178,6 +167,14 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
     "truth for a python function": (
         put("labeling_functions", 4, "metadata", value=["truth"]),
         [": labeling_functions[4] (mine).metadata: ", "must not see 'truth'"],
+    ),
+    "a function that sees nothing": (
+        put("labeling_functions", 4, "features", value=[]),
+        [": labeling_functions[4] (mine): a function that sees nothing can tell nothing; name fea"],
+    ),
+    "a column that the images do not have": (
+        put("labeling_functions", 4, "metadata", value=["title"]),
+        [": labeling_functions[4] (mine).metadata: the images have no metadata column 'title'"],
     ),
     "a function without a module": (
         put("labeling_functions", 4, "function", value="vote"),

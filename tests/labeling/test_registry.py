@@ -12,7 +12,7 @@ from tests.conftest import Networks, tiny_config, write_config
 from wslabel.labeling.labeling_function import Batch, LabelingFunction
 from wslabel.labeling.registry import LABELING_FUNCTIONS
 from wslabel.project.loading import load
-from wslabel.schema import ABSTAIN
+from wslabel.schema import ABSTAIN, RESERVED
 from wslabel.workspace.workspace import Workspace
 
 BY_WORDS: dict[str, Any] = {"kind": "category", "feature": "net"}
@@ -66,7 +66,8 @@ def functions(
         "net": networks.net(categories=categories, precision="float32", top_k=2),
         "clip": networks.clip(precision="float32"),
     }
-    config = tiny_config(scenes, features=features, labeling_functions=sections)
+    titled = {"source": "generated", "path": "drawn"}
+    config = tiny_config(scenes, images=titled, features=features, labeling_functions=sections)
     project = load(write_config(folder / "p.yaml", config))
     return {function.name: function for function in Workspace(project).functions.applier.functions}
 
@@ -155,8 +156,8 @@ class TestContract:
     ) -> None:
         batch = images(functions, 25)
         reads = functions[name].reads
-        assert "truth" not in reads
-        only = {column: batch[column] for column in ("image_id", *reads)}
+        assert RESERVED.isdisjoint(reads)
+        only = {column: batch[column] for column in reads}
         assert functions[name](only).tolist() == functions[name](batch).tolist()
         for column in reads:
             less = {other: values for other, values in only.items() if other != column}

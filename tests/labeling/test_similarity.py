@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.projects import SIMILARITY, Change, assert_refused, drop, put, three_classes
-from wslabel.labeling.applier import LFApplier, with_cosines
+from wslabel.labeling.applier import LFApplier, own_batches
 from wslabel.labeling.labeling_function import LabelingFunction
 from wslabel.labeling.similarity import PromptsLF, ThresholdLF, cosines
 from wslabel.schema import ABSTAIN
@@ -128,6 +128,22 @@ def test_scores_lie_in_their_range_and_say_who_votes(function: LabelingFunction)
     assert ((votes != ABSTAIN) == beyond).all()
 
 
+@settings(deadline=None, max_examples=40)
+@given(st.data())
+def test_a_score_depends_on_its_own_vector_and_image_alone(data: st.DataObject) -> None:
+    """To the last bit, whatever others are beside them and wherever they stand."""
+    dim = data.draw(st.sampled_from([1, 7, 64, 100, 512, 513]))
+    num_images, num_vectors = data.draw(st.integers(1, 1500)), data.draw(st.integers(1, 30))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    embeddings_ND = rng.normal(size=(num_images, dim)).astype(np.float16)
+    vectors_PD = rng.normal(size=(num_vectors, dim)).astype(np.float32)
+    whole_PN = cosines(vectors_PD, embeddings_ND)
+    images = rng.permutation(num_images)[: data.draw(st.integers(1, num_images))]
+    vectors = rng.permutation(num_vectors)[: data.draw(st.integers(1, num_vectors))]
+    some_PN = cosines(vectors_PD[vectors], embeddings_ND[images])
+    assert np.array_equal(some_PN, whole_PN[np.ix_(vectors, images)])
+
+
 @given(rows=st.integers(0, 1100), seed=st.integers(0, 99))
 @settings(deadline=None, max_examples=20)
 def test_cosines_are_the_product_whatever_the_number_of_images(rows: int, seed: int) -> None:
@@ -161,9 +177,10 @@ def test_votes_with_shared_cosines_are_those_of_each_alone(
     functions, embeddings = case
     images = {"clip.embedding": embeddings, "image_id": np.arange(len(embeddings)).astype(object)}
     alone = [function(images).tolist() for function in functions]
-    shared = with_cosines(functions, images)
-    assert set(shared) == {*images, *(function.cosines_column for function in functions)}
-    assert [function(shared).tolist() for function in functions] == alone
+    shared = list(own_batches(functions, images))
+    for function, own in shared:
+        assert set(own) == {"clip.embedding", function.cosines_column}
+    assert [function(own).tolist() for function, own in shared] == alone
     assert LFApplier(functions, 5)(images).T.tolist() == alone
 
 

@@ -10,11 +10,14 @@ import torch
 import torchvision
 
 from wslabel.config.preprocess import Preprocess
+from wslabel.engine.gpus import GIVEN
 from wslabel.networks.inference import (
     ImageNetwork,
     Outputs,
+    _candidates,
     agrees,
     choose_precision,
+    device,
     fold_normalization,
 )
 
@@ -139,3 +142,18 @@ def test_disagreement_on_a_late_image_is_seen() -> None:
 def test_float32_stays_when_nothing_is_faster() -> None:
     make = models({"float32": 0.002, "bfloat16": 0.02}, {})
     assert choose_precision(make, PROBE, 16) == "float32"
+
+
+@pytest.mark.parametrize(
+    ("given", "is_seen", "expected"),
+    [(None, True, "cpu"), ("", True, "cpu"), ("0", False, "cpu"), ("0", True, "cuda")],
+)
+def test_a_gpu_is_used_only_by_who_was_given_one(
+    given: str | None, is_seen: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: is_seen)
+    monkeypatch.delenv(GIVEN, raising=False)
+    if given is not None:
+        monkeypatch.setenv(GIVEN, given)
+    assert device().type == expected
+    assert ("float16" in _candidates()) == (expected == "cuda")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.projects import CNN, Change, assert_refused, both, drop, full, put
+from tests.projects import CNN, TABLE, Change, assert_refused, both, drop, full, put
 
 WRONG: dict[str, tuple[Change, list[str]]] = {
     "one class alone": (put("classes", value=["sea"]), [": classes: ", "at least 2", "['sea']"]),
@@ -16,6 +16,10 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
     "a folder for two classes": (
         put("images", "classes", value={"sea": ["x", "y"], "jungle": "y"}),
         [": images.classes: 'y' is named twice"],
+    ),
+    "a metadata column that would be taken for a feature's": (
+        put("images", value=TABLE | {"metadata": ["exif.make", "color.mean_red"]}),
+        [": images.metadata: 'color.mean_red' would be taken for a column of the feature 'color'"],
     ),
     "two labeling functions of one name": (
         put("labeling_functions", 1, "name", value="mean"),

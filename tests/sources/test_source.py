@@ -11,6 +11,9 @@ from wslabel.sources.folder import FolderConfig
 from wslabel.sources.registry import SOURCES
 from wslabel.sources.source import MetadataNames, SourceConfig, Split
 
+HUB = {"source": "huggingface", "dataset": "photos"}
+TARS = {"source": "webdataset", "path": "photos"}
+
 
 class Columns(BaseModel):
     metadata: MetadataNames
@@ -56,6 +59,26 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
     "a split of less than all": (
         put("images", "split", value={"train": 0.5, "val": 0.1, "test": 0.1}),
         [": images.split: train + val + test must be 1, found 0.7"],
+    ),
+    "truth among the metadata": (
+        put("images", value=TABLE | {"truth": "species", "metadata": ["title", "species"]}),
+        [": images: metadata: 'species' is what 'truth' names, which labeling functions must nev"],
+    ),
+    "the split among the metadata": (
+        put("images", value=TABLE | {"split_column": "part", "metadata": ["part"]}),
+        [": images: metadata: 'part' is what 'split_column' names"],
+    ),
+    "the label of a data set among the metadata": (
+        put("images", value=HUB | {"truth": "label", "metadata": ["label"]}),
+        [": images: metadata: 'label' is what 'truth' names"],
+    ),
+    "the class of a sample among the metadata": (
+        put("images", value=TARS | {"truth": "cls", "metadata": ["cls"]}),
+        [": images: metadata: 'cls' is what 'truth' names"],
+    ),
+    "all keys of a sample among the metadata": (
+        put("images", value=TARS | {"truth": "label", "metadata": ["json"]}),
+        [": images: metadata: the member 'json' may hold the truth too"],
     ),
     "a negative fraction": (
         put("images", "split", "val", value=-0.25),

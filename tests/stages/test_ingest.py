@@ -3,18 +3,21 @@
 import json
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import boto3
 import datasets
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import S3Server, paint, tiny_config, write_config
+from tests.faults.s3_proxy import stripped
 from tests.open_images import JUNGLE, SEA, Release
 from tests.sources.test_huggingface import image_folder, jpeg
 from tests.sources.test_webdataset import tarred
 from wslabel.config.base import S3
-from wslabel.errors import ConfigError, SourceError
+from wslabel.errors import ConfigError, SourceError, StorageError
 from wslabel.project.loading import load
 from wslabel.project.project import Project
 from wslabel.sources.fetch import Fetcher, Unfetchable
@@ -23,8 +26,8 @@ from wslabel.stages import ingest
 from wslabel.storage.table import shard_name
 from wslabel.workspace.workspace import Workspace
 
-HUB_NAME = "listed-c5e6b26e18e7"
-VERIFIED_NAME = "listed-d39ce51eea8d"
+HUB_NAME = "listed-73823c94e300"
+VERIFIED_NAME = "listed-a72b15ccc307"
 
 
 def project(folder: Path, **images: Any) -> Project:
@@ -86,9 +89,71 @@ def test_what_decides_the_draw_stays_and_where_images_are_may_change(tmp_path: P
     ingest.run(Workspace(project(tmp_path, **settings)))
     photos(tmp_path / "copy", "coast/a.jpg", "coast/c.png")
     moved = settings | {"path": "copy/photos", "extensions": [".jpg", ".png"]}
-    assert ingest.run(Workspace(project(tmp_path, **moved))).num_images == 1
+    result = ingest.run(Workspace(project(tmp_path, **moved)))
+    assert (result.num_known, result.num_images, result.num_renamed) == (0, 2, 1)
     with pytest.raises(ConfigError, match=r"images\.seed: this workspace was drawn with 0, found"):
         ingest.run(Workspace(project(tmp_path, **settings, seed=1)))
+
+
+def test_every_image_that_was_found_is_accounted_for(tmp_path: Path) -> None:
+    names = [f"DSC_{n:04d}.jpg" for n in range(10)]
+    for day in ("monday", "tuesday"):
+        for index, name in enumerate(names):
+            paint(tmp_path / day / name, "sea", index)
+    (tmp_path / "tuesday" / "notes.txt").write_text("rain")
+    (tmp_path / "tuesday" / "LICENSE").write_text("free")
+    first = ingest.run(Workspace(project(tmp_path, source="folder", path="monday")))
+    assert first.notes == ("10 images listed: 0 known, 10 new",)
+    both = project(tmp_path, source="folder", path="tuesday")
+    assert ingest.run(Workspace(both)).notes == (
+        "10 images listed: 0 known, 10 new",
+        "10 of the new ones have the path of a known image in another folder; their uri is "
+        "their id",
+        "left out: 1 ending in '.txt', 1 without an ending",
+    )
+    uris = manifest(both).column("uri").to_pylist()
+    assert sorted(uris) == [str(tmp_path / d / n) for d in ("monday", "tuesday") for n in names]
+    assert ingest.run(Workspace(both)).notes[0] == "10 images listed: 10 known, 0 new"
+
+
+def test_a_file_that_changed_is_told(tmp_path: Path) -> None:
+    folder = photos(tmp_path, "a.jpg", "b.jpg")
+    made = project(tmp_path, source="folder", path="photos")
+    ingest.run(Workspace(made))
+    (folder / "b.jpg").write_bytes(b"other bytes")
+    result = ingest.run(Workspace(made))
+    assert result.changed == ("b.jpg",)
+    assert "1 known images have another size or time of change" in result.notes[1]
+
+
+def test_a_store_that_replaces_what_is_there_is_refused(
+    tmp_path: Path, s3_server: S3Server
+) -> None:
+    photos(tmp_path, "a.jpg")
+    with stripped(s3_server.endpoint) as endpoint:
+        config = tiny_config(tmp_path) | {
+            "workspace": f"s3://{s3_server.bucket}/{uuid4().hex}",
+            "s3": {"endpoint": endpoint},
+            "images": {"source": "folder", "path": "photos"},
+        }
+        made = load(write_config(tmp_path / "p.yaml", config))
+        with pytest.raises(StorageError, match="this store replaces an object"):
+            ingest.run(Workspace(made))
+        assert Workspace(made).location.files("", recursive=True) == []
+
+
+def test_a_key_that_came_later_was_drawn_as_its_default(tmp_path: Path) -> None:
+    photos(tmp_path, "a.jpg")
+    made = project(tmp_path, source="folder", path="photos", shard_size=512)
+    ingest.run(Workspace(made))
+    path = tmp_path / "ws" / "images" / shard_name(0)
+    rows = pq.read_table(path)
+    drawn = json.loads(rows.schema.metadata[ingest.DRAWING])
+    for key in ("shard_size", "split", "other_folders"):
+        del drawn[key]
+    path.unlink()
+    pq.write_table(rows.replace_schema_metadata({ingest.DRAWING: json.dumps(drawn)}), path)
+    assert ingest.run(Workspace(made)).num_known == 1
 
 
 def test_a_driver_that_another_one_outran_draws_again(

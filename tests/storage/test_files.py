@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -60,12 +61,25 @@ class TestContentHash:
         os.utime(weights, ns=(stat.st_atime_ns, stat.st_mtime_ns))
         assert content_hash(weights) == hashlib.sha256(b"more weights").hexdigest()
 
-    def test_the_bytes_are_read_once(self, weights: Path) -> None:
+    @pytest.mark.parametrize("is_replaced", [True, False], ids=["replaced", "rewritten"])
+    def test_a_file_of_the_same_size_and_time_of_change_has_another(
+        self, weights: Path, is_replaced: bool
+    ) -> None:
+        """As files in images that are built to be reproducible have."""
+        os.utime(weights, ns=(0, 0))
         before = content_hash(weights)
-        stat = weights.stat()
-        weights.write_bytes(b"WEIGHTS")
-        os.utime(weights, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-        assert content_hash(weights) == before  # same path, size and time of change
+        time.sleep(0.05)  # the clock of a file system ticks slowly
+        target = weights.with_name("new") if is_replaced else weights
+        target.write_bytes(b"WEIGHTS")
+        target.replace(weights)
+        os.utime(weights, ns=(0, 0))
+        assert content_hash(weights) == hashlib.sha256(b"WEIGHTS").hexdigest() != before
+
+    def test_the_bytes_are_read_once(self, weights: Path, cache: Path) -> None:
+        content_hash(weights)
+        (note,) = (cache / "hashes").iterdir()
+        note.write_text("remembered")
+        assert content_hash(weights) == "remembered"
 
     def test_equal_files_have_the_same(self, weights: Path, tmp_path: Path) -> None:
         copy = tmp_path / "copy"

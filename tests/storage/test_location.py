@@ -1,8 +1,10 @@
 """A file appears whole, once, and the same on disk and on S3."""
 
+import errno
 import os
 import pickle
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,15 +21,15 @@ import pytest
 from tests.conftest import S3Server
 from wslabel.config.base import S3
 from wslabel.errors import StorageError, TransientStorageError
+from wslabel.storage import failures
+from wslabel.storage.failures import is_permanent, retrying
 from wslabel.storage.location import (
-    RETRIES,
+    SDK_ATTEMPTS,
     STAGING,
     STALE_AFTER_S,
     Location,
     endpoint_of,
-    is_permanent,
     region_of,
-    retrying,
 )
 from wslabel.storage.table import Table
 
@@ -223,69 +225,87 @@ class TestDrafts:
         assert not (tmp_path / "none").exists()
 
 
-class Failing:
-    """Fails a number of times, then gives a value."""
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Mounts file systems on folders, where this process may."""
+    mounts: list[Path] = []
 
-    def __init__(self, times: int, error: Callable[[], OSError]) -> None:
-        self.times, self.error, self.calls = times, error, 0
+    def mount(folder: Path, *words: str) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(["mount", *words, str(folder)], capture_output=True, check=False)
+        if done.returncode:
+            pytest.skip(f"this process may not mount: {done.stderr.decode().strip()}")
+        mounts.append(folder)
+        return folder
 
-    def __call__(self) -> str:
-        self.calls += 1
-        if self.calls <= self.times:
-            raise self.error()
-        return "done"
+    yield mount
+    for folder in reversed(mounts):
+        subprocess.run(["umount", str(folder)], check=True)
 
 
-class TestRetrying:
-    def test_transient_failures_pass(self) -> None:
-        action = Failing(2, lambda: OSError("SLOW_DOWN"))
+class TestPlacesThatTakeNoFiles:
+    def stopped(self, location: Location, path: str, data: bytes = b"x") -> str:
+        """Create a file in vain; give what is told, which comes at once."""
         start = time.perf_counter()
-        assert retrying(action, "a") == "done"
-        assert action.calls == 3
-        assert time.perf_counter() - start >= 0.1 + 0.2  # it backs off
+        with pytest.raises(StorageError) as caught:
+            location.create(path, data)
+        assert time.perf_counter() - start < 1.0
+        assert type(caught.value) is StorageError  # not one that a next run mends
+        assert str(caught.value).startswith(location.root)
+        return str(caught.value)
 
-    def test_lasting_failures_end_plainly(self) -> None:
-        action = Failing(99, lambda: OSError("SLOW_DOWN\n  please"))
-        with pytest.raises(TransientStorageError) as caught:
-            retrying(action, "s3://b/a", attempts=2)
-        assert str(caught.value) == "s3://b/a: storage failed 2 times: SLOW_DOWN please"
-        assert action.calls == 2
+    def test_a_full_disk_is_told_at_once_and_keeps_no_draft(
+        self, tmp_path: Path, mounted: Callable[..., Path]
+    ) -> None:
+        root = mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=256k", "tmpfs")
+        location = Location(str(root))
+        assert location.create("t/fits", bytes(100_000))
+        assert "disk is full; make room" in self.stopped(location, "t/large", bytes(300_000))
+        assert list((root / STAGING).iterdir()) == []
+        assert location.create("t/fits too", bytes(100_000))
 
-    @pytest.mark.parametrize(
-        "error",
-        [
-            FileNotFoundError("x"),
-            PermissionError("x"),
-            IsADirectoryError("x"),
-            NotADirectoryError("x"),
-            OSError("AWS Error ACCESS_DENIED during HeadObject"),
-            StorageError("x"),
-            TransientStorageError("x"),
-        ],
-        ids=lambda error: f"{type(error).__name__} {error}",
-    )
-    def test_what_cannot_be_helped_comes_at_once(self, error: OSError) -> None:
-        action = Failing(99, lambda: error)
-        with pytest.raises(type(error)) as caught:
-            retrying(action, "a")
-        assert caught.value is error
-        assert action.calls == 1
+    def test_a_full_disk_is_no_matter_of_one_file(
+        self, tmp_path: Path, mounted: Callable[..., Path]
+    ) -> None:
+        root = mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=64k", "tmpfs")
+        with pytest.raises(OSError, match="No space") as caught:
+            (root / "a").write_bytes(bytes(100_000))
+        assert is_permanent(caught.value)
+        with pytest.raises(StorageError, match=r"a\.jpg: the disk is full"):
+            retrying(lambda: (root / "b").write_bytes(bytes(100_000)), "a.jpg")
 
-    def test_what_is_no_failure_of_storage_comes_at_once(self) -> None:
-        calls = []
+    def test_a_read_only_file_system_is_told_at_once(
+        self, tmp_path: Path, mounted: Callable[..., Path]
+    ) -> None:
+        Location(str(tmp_path / "root")).create("t/a", b"x")
+        root = mounted(tmp_path / "root", "--bind", str(tmp_path / "root"))
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(root)], check=True)
+        location = Location(str(root))
+        assert "read-only; mount it for writing" in self.stopped(location, "t/b")
+        assert location.read("t/a").to_pybytes() == b"x"
+        with pytest.raises(StorageError, match="read-only"):
+            location.delete("t/a")
 
-        def wrong() -> None:
-            calls.append(1)
-            raise ValueError("a bug")
+    def test_a_folder_on_another_file_system_than_the_drafts_is_told_at_once(
+        self, tmp_path: Path, mounted: Callable[..., Path]
+    ) -> None:
+        mounted(tmp_path / "root" / "t", "-t", "tmpfs", "tmpfs")
+        told = self.stopped(Location(str(tmp_path / "root")), "t/a")
+        assert "a workspace lies on one file system" in told
 
-        with pytest.raises(ValueError, match="a bug"):
-            retrying(wrong, "a")
-        assert len(calls) == 1
+    @pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP])
+    def test_a_file_system_without_hard_links_is_told_at_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+    ) -> None:
+        def link(*_: object) -> None:  # as FAT and some network file systems answer
+            raise OSError(number, os.strerror(number))
 
-    def test_throttling_is_not_permanent(self) -> None:
-        assert not is_permanent(OSError("AWS Error SLOW_DOWN"))
-        assert not is_permanent(ConnectionResetError())
-        assert is_permanent(FileNotFoundError())
+        monkeypatch.setattr(os, "link", link)
+        assert "makes no hard links" in self.stopped(Location(str(tmp_path)), "t/a")
+
+    def test_a_file_in_the_place_of_a_folder_is_told_at_once(self, tmp_path: Path) -> None:
+        (tmp_path / "t").write_bytes(b"")
+        assert "cannot be written here" in self.stopped(Location(str(tmp_path)), "t/a")
 
 
 class Refusals(BaseHTTPRequestHandler):
@@ -330,9 +350,52 @@ def refusals(s3_server: S3Server) -> Iterator[S3]:
 class TestAnswersToWriters:
     def test_a_writer_without_the_right_is_told_at_once(self, refusals: S3) -> None:
         answers = Refusals.answers["denied"] = [(403, "AccessDenied")] * 9
-        with pytest.raises(PermissionError):
+        with pytest.raises(StorageError, match=r"^s3://denied/a: there is no right to write"):
             Location("s3://denied", refusals).create("a", b"x")
         assert len(answers) == 8
+
+    @pytest.mark.parametrize(
+        ("status", "code", "told"),
+        [
+            (400, "ExpiredToken", "credentials have expired; renew them"),
+            (400, "TokenRefreshRequired", "credentials have expired; renew them"),
+            (403, "RequestExpired", "credentials have expired; renew them"),
+            (400, "InvalidToken", "credentials are not valid"),
+            (403, "InvalidAccessKeyId", "credentials are not valid"),
+            (403, "RequestTimeTooSkewed", "clock of this machine is wrong"),
+            (403, "AllAccessDisabled", "closed; ask its owner"),
+            (400, "EntityTooLarge", "smaller images.shard_size"),
+            (400, "InvalidBucketName", "cannot be the name of a bucket"),
+            (404, "NoSuchBucket", "create it first"),
+            (501, "NotImplemented", "take another one"),
+            (405, "MethodNotAllowed", "take another one"),
+            (507, "XMinioStorageFull", "the store is full"),
+            (400, "InvalidRequest", "cannot be written here"),
+        ],
+    )
+    def test_what_will_not_pass_is_told_at_once_with_what_to_do(
+        self, refusals: S3, status: int, code: str, told: str
+    ) -> None:
+        answers = Refusals.answers["stays"] = [(status, code)] * 9
+        with pytest.raises(StorageError, match=told) as caught:
+            Location("s3://stays", refusals).create("a", b"x")
+        assert type(caught.value) is StorageError  # not one that a next run mends
+        assert str(caught.value).startswith("s3://stays/a: ")
+        assert code in str(caught.value)
+        assert len(answers) >= 9 - SDK_ATTEMPTS  # the SDK alone may have asked again
+
+    @pytest.mark.parametrize(
+        ("status", "code"),
+        [
+            (400, "RequestTimeout"),
+            (503, "SlowDown"),
+            (429, "TooManyRequests"),
+            (400, "IncompleteBody"),
+        ],
+    )
+    def test_what_may_pass_is_tried_again(self, refusals: S3, status: int, code: str) -> None:
+        Refusals.answers["passes"] = [(status, code)] * 2 + [(200, "")]
+        assert Location("s3://passes", refusals).create("a", b"x") is True
 
     def test_a_writer_who_came_second_leaves_it_at_that(self, refusals: S3) -> None:
         answers = Refusals.answers["lost"] = [(412, "PreconditionFailed")] * 9
@@ -373,12 +436,13 @@ class TestS3:
         place = Location("s3://nobucket/x", S3(endpoint=s3_server.endpoint))
         with pytest.raises(FileNotFoundError):
             place.read("a")
-        with pytest.raises(FileNotFoundError):
+        with pytest.raises(StorageError, match="there is no such bucket; create it first"):
             place.create("a", b"x")
 
     def test_an_endpoint_that_refuses_is_transient_and_soon_told(
-        self, s3_server: S3Server, refusing: S3
+        self, s3_server: S3Server, refusing: S3, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(failures, "PATIENCE_S", 2.0)
         place = Location("s3://bucket/x", refusing)
         actions: list[Callable[[], object]] = [
             lambda: place.read("a"),
@@ -391,7 +455,7 @@ class TestS3:
             told = [f.exception() for f in [pool.submit(action) for action in actions]]
         assert time.perf_counter() - start < 20.0
         assert [type(error) for error in told] == [TransientStorageError] * 4
-        assert all(f"failed {RETRIES} times" in str(error) for error in told)
+        assert all("storage failed" in str(error) for error in told)
 
     def test_a_writer_without_credentials_is_told(
         self, s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

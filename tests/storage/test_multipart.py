@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import S3Server
 from wslabel.config.base import S3
 from wslabel.errors import TransientStorageError
-from wslabel.storage import multipart
+from wslabel.storage import failures, multipart
 from wslabel.storage.location import Location
 
 PART = 5 * 2**20
@@ -147,7 +147,10 @@ def test_an_end_whose_answer_was_lost_was_one(s3_server: S3Server, place: Locati
     assert uploads(s3_server) == []
 
 
-def test_a_server_that_fails_for_long_ends_plainly(s3_server: S3Server, place: Location) -> None:
+def test_a_server_that_fails_for_long_ends_plainly(
+    s3_server: S3Server, place: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failures, "PATIENCE_S", 0.5)
     vars(place)["_writer"] = Flaky(place._writer, "upload_part", 99)
     with pytest.raises(TransientStorageError, match=r"/a: storage failed .* SLOW_DOWN"):
         place.create_by("a", lambda stream: stream.write(os.urandom(PART)))

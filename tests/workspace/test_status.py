@@ -37,7 +37,7 @@ def test_a_network_that_was_never_looked_at_has_no_table_yet(
     ingest.run(Workspace(project))
     net = status(project)[1]
     assert net == TableStatus(table="features/net", folder=NO_NAME, done=0, missing=8, rows=0)
-    assert not (tmp_path / "ws" / "constants").exists()
+    assert [path.stem for path in (tmp_path / "ws" / "constants").iterdir()] == ["store"]
 
 
 def test_all_tables_are_counted_in_the_order_of_the_story(learnable: Learnable) -> None:

@@ -11,7 +11,8 @@ class Engine(Settings):
     Attributes:
         address: Address of a Ray cluster; null takes RAY_ADDRESS, else starts one on this machine.
         actors: Actors that run the networks; null for as many as the cluster holds.
-        cpus_per_actor: CPUs that each actor reserves.
+        cpus_per_actor: CPUs that each actor reserves, all of one machine; where others decode for
+            actors with a GPU, so many CPUs are left free for each of these.
         gpus_per_actor: GPUs that each actor reserves: a share of one, or a whole number.
         batch_size: Images per mini-batch of a network.
         fetch_threads: Images that each process fetches at a time.

@@ -14,6 +14,7 @@ import numpy as np
 import ray
 import ray.data
 
+from wslabel.engine.cluster import beside_driver, keep_to_own_gpus
 from wslabel.engine.plan import Plan
 from wslabel.engine.step import Item, ItemResult, ItemT, PreparedT, SplitStep, Step, guarded
 from wslabel.errors import WslabelError
@@ -67,7 +68,7 @@ def _mapped(rows: ray.data.Dataset, worker: type, step: Any, plan: Plan) -> ray.
     return rows.map_batches(
         worker,
         batch_size=1,
-        fn_constructor_args=(step, ray.remote(num_cpus=0)(_Attempts).remote()),
+        fn_constructor_args=(step, _attempts()),
         compute=ray.data.ActorPoolStrategy(size=plan.actors),
         num_cpus=plan.cpus_per_actor,
         num_gpus=plan.gpus_per_actor or None,
@@ -80,6 +81,10 @@ def _results(rows: ray.data.Dataset) -> Iterator[ItemResult]:
         if result.failure is not None:
             raise result.failure
         yield result
+
+
+def _attempts() -> Any:
+    return ray.remote(num_cpus=0, scheduling_strategy=beside_driver())(_Attempts).remote()
 
 
 class _Attempts:
@@ -98,6 +103,7 @@ class _Worker:
     """An actor's hold on a step."""
 
     def __init__(self, step: Any, attempts: Any) -> None:
+        keep_to_own_gpus()
         self._step, self._attempts = step, attempts
 
     def _attempt(self, item: Item, half: str, action: Callable[[int], T]) -> T | ItemResult:

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from wslabel.config.engine import Engine
+from wslabel.engine.gpus import keep_to
 from wslabel.engine.memory import ENVIRONMENT
-from wslabel.engine.plan import Resources
+from wslabel.engine.plan import Node, Resources
 
 
 def connect(engine: Engine) -> Resources:
@@ -21,7 +23,8 @@ def connect(engine: Engine) -> Resources:
         options = {"include_dashboard": False} if address == "local" else {}
         for name, value in ENVIRONMENT.items():  # of the workers that will be started here
             os.environ.setdefault(name, value)
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        # Whatever else runs in workers without a GPU must not see one either.
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
         # Ray's C++ side prints to the terminal, of retries that went well too.
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         with _quiet_start():
@@ -32,8 +35,8 @@ def connect(engine: Engine) -> Resources:
                 configure_logging=True,
                 **options,
             )
-    total = ray.cluster_resources()
-    return Resources(total.get("CPU", 0.0), total.get("GPU", 0.0))
+    alive = (node["Resources"] for node in ray.nodes() if node["Alive"])
+    return Resources(tuple(Node(has.get("CPU", 0.0), has.get("GPU", 0.0)) for has in alive))
 
 
 def is_connected() -> bool:
@@ -45,6 +48,16 @@ def disconnect() -> None:
     """Leave the cluster; one that `connect` started ends."""
     if ray.is_initialized():
         ray.shutdown()
+
+
+def keep_to_own_gpus() -> None:
+    """Let this process, a worker, use the GPUs that its task or actor reserved, and no others."""
+    keep_to(ray.get_runtime_context().get_accelerator_ids().get("GPU", []))
+
+
+def beside_driver() -> NodeAffinitySchedulingStrategy:
+    """Keep an actor that a run cannot lose where its driver is, whose end is the run's anyway."""
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
 
 @contextmanager

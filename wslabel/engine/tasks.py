@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import ray
 import ray.cloudpickle
 
+from wslabel.engine.cluster import keep_to_own_gpus
 from wslabel.engine.plan import Plan
 from wslabel.engine.step import Item, ItemResult, ItemT, Step, guarded
 from wslabel.errors import WslabelError
@@ -48,6 +49,7 @@ def run(step: Step[ItemT], items: Sequence[ItemT], plan: Plan) -> Iterator[ItemR
 
 
 def _call_step(step: Step[Any], item: Item) -> ItemResult:
+    keep_to_own_gpus()
     return guarded(item, lambda: step(item))
 
 
@@ -68,6 +70,7 @@ def once(action: Callable[[], T], plan: Plan) -> T:
 
 
 def _call(action: Callable[[], T]) -> T | WslabelError:
+    keep_to_own_gpus()
     try:
         return action()
     except WslabelError as error:

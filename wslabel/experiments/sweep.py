@@ -203,15 +203,14 @@ def share(training: Training, cluster: Resources, most: int | None) -> tuple[dic
     """
     each = {"CPU": training.cpus_per_worker}
     each |= {"GPU": training.gpus_per_worker} if training.use_gpu else {}
-    has = {"CPU": cluster.cpus, "GPU": cluster.gpus}
-    fitting = min(int(has[unit] / (need * training.most_workers)) for unit, need in each.items())
-    least = training.least_workers
-    if not fitting and all(has[unit] >= need * least for unit, need in each.items()):
-        fitting = 1  # of fewer workers than it might have
-    if not fitting:
-        needs = ", ".join(f"{need * least:g} {unit}s" for unit, need in each.items())
-        owns = ", ".join(f"{has[unit]:g} {unit}s" for unit in each)
-        raise ClusterTooSmall(f"sweep: a trial needs {needs}, the cluster has {owns}")
+    workers = cluster.room(each["CPU"], each.get("GPU", 0.0))
+    if workers < training.least_workers:
+        needs = " and ".join(f"{need:g} {unit}s" for unit, need in each.items())
+        raise ClusterTooSmall(
+            f"sweep: a trial needs {training.least_workers} workers of {needs}, {workers} find "
+            f"room: the cluster has {cluster}"
+        )
+    fitting = max(1, workers // training.most_workers)  # or one, of fewer than it might have
     concurrent = min(fitting, most or fitting)
     return (each if training.most_workers == 1 else {}), concurrent
 

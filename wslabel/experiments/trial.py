@@ -68,7 +68,8 @@ def try_config(workspace: Workspace, settings: Mapping[str, Any]) -> Trial:
     footer = workspace.images.footer(shard_name(workspace.shards[0]))
     refuse_unknown_columns(functions.applier.functions, footer.schema.to_arrow_schema())
     reads = functions.applier.reads
-    generations = {name: workspace.generations[name] for name in features_of(reads)}
+    features = features_of(reads, workspace.extractors)
+    generations = {name: workspace.generations[name] for name in features}
     reader, others = batch_reader(workspace, reads), _others(workspace, config.name)
     groups = group_items(workspace.shards, generations)
     parts = [_part(workspace, functions.applier, reader, group, others) for group in groups]

@@ -2,11 +2,12 @@
 
 A kind is one file: a settings class (`LFConfig`), which makes the function (`LabelingFunction`)
 once what does not depend on the single image is computed (`LFContext.constant`), and a line in
-`registry.py`. Functions see columns by name, and truth is never among them.
+`registry.py`. Functions see the columns that they name, and no column of ours is ever among them:
+neither truth nor what may give it away, as an id or uri that holds the name of a class's folder.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +21,7 @@ from wslabel.errors import nearest
 from wslabel.schema import ABSTAIN, RESERVED
 
 Batch = Mapping[str, np.ndarray]
-"""Columns as arrays of equal length: `image_id`, metadata by name, features as `feature.column`."""
+"""Columns as arrays of equal length: metadata by name, features as `feature.column`."""
 
 Votes = np.ndarray
 """int8 [n]: a class id or ABSTAIN."""
@@ -43,7 +44,7 @@ class LabelingFunction(ABC):
     @property
     @abstractmethod
     def reads(self) -> tuple[str, ...]:
-        """Columns that it looks at."""
+        """Columns that it looks at, at least one; it is given these and no others."""
 
     @abstractmethod
     def __call__(self, batch: Batch) -> Votes:
@@ -80,12 +81,12 @@ class MadeFunction:
     Attributes:
         function: The function itself.
         identity: Values that decide its votes beside the tables that it reads; they name the votes.
-        module: Module of the user's own that workers need by value.
+        modules: Modules of the user's own that workers need by value.
     """
 
     function: LabelingFunction
     identity: object
-    module: ModuleType | None = None
+    modules: tuple[ModuleType, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,10 +110,17 @@ class FeatureFacts:
 
 @dataclass(frozen=True)
 class Outline:
-    """What a project says of itself: the classes and features that functions may name."""
+    """What a project says of itself: what functions may name.
+
+    Attributes:
+        classes: Class names in the order of their ids.
+        features: What is known of the features by name.
+        metadata: Metadata columns of the images; None where only the listing tells.
+    """
 
     classes: Sequence[str]
     features: Mapping[str, FeatureFacts] = field(default_factory=dict)
+    metadata: Sequence[str] | None = None
 
     def check_class(self, where: str, name: str) -> None:
         """Refuse a class that the project does not have."""
@@ -125,6 +133,12 @@ class Outline:
         if name not in fitting:
             what = f"no {kind} feature" if kind else "no feature"
             raise refuse(f"{where}: there is {what} named '{name}'; {nearest(name, fitting)}")
+
+    def check_metadata(self, where: str, name: str) -> None:
+        """Refuse a metadata column that the images do not have."""
+        if self.metadata is not None and name not in self.metadata:
+            choice = nearest(name, self.metadata)
+            raise refuse(f"{where}: the images have no metadata column '{name}'; {choice}")
 
     def check_absent(self, where: str, name: str) -> None:
         """Refuse votes that a class is absent where that does not say which class it is."""
@@ -216,13 +230,24 @@ def present_and_absent(context: LFContext, name: str, *, invert: bool) -> tuple[
     return (absent, present) if invert else (present, absent)
 
 
-def features_of(columns: Iterable[str]) -> list[str]:
-    """Name the features that columns are of, in alphabetical order.
+def place_of(column: str, features: Container[str]) -> tuple[str | None, str]:
+    """Tell the feature that a column is of, None for metadata, and the column's name there.
 
-    >>> features_of(["clip.embedding", "title"])
+    >>> place_of("clip.embedding", {"clip"}), place_of("exif.make", {"clip"})
+    (('clip', 'embedding'), (None, 'exif.make'))
+    """
+    feature, dot, name = column.rpartition(".")
+    return (feature, name) if dot and feature in features else (None, column)
+
+
+def features_of(columns: Iterable[str], features: Container[str]) -> list[str]:
+    """Name those of some features that columns are of, in alphabetical order.
+
+    >>> features_of(["clip.embedding", "exif.make"], {"clip", "color"})
     ['clip']
     """
-    return sorted({column.rpartition(".")[0] for column in columns if "." in column})
+    places = (place_of(column, features) for column in columns)
+    return sorted({feature for feature, _ in places if feature is not None})
 
 
 def metadata_column(name: str) -> str:

@@ -82,8 +82,9 @@ class PatternLFConfig(LFConfig):
         return self
 
     def check(self, where: str, outline: Outline) -> None:
-        """Refuse an unknown class, and an absent one that does not say which class it is."""
+        """Refuse what the project does not have, and an absence that says nothing."""
         outline.check_class(where, self.class_)
+        outline.check_metadata(f"{where}.column", self.column)
         if self.invert:
             outline.check_absent(f"{where}.invert", self.class_)
 

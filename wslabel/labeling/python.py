@@ -1,20 +1,15 @@
 """Python votes: a function of the user's over columns, or a Snorkel LabelingFunction over rows."""
 
-import hashlib
-import importlib
 import importlib.util
-import inspect
 import operator
 import re
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any, Literal
+from types import SimpleNamespace
+from typing import Any, Literal, NoReturn, Self
 
 import numpy as np
-from pydantic import ValidationInfo, field_validator
+from pydantic import ValidationInfo, field_validator, model_validator
 
 from wslabel.config.base import refuse
 from wslabel.config.fingerprint import named
@@ -30,10 +25,13 @@ from wslabel.labeling.labeling_function import (
     Votes,
     metadata_column,
 )
+from wslabel.labeling.user_code import load
 
 
 class PythonLFConfig(LFConfig):
     """Votes by a function of yours over a batch of columns, or by a Snorkel LabelingFunction.
+
+    It sees what `features` and `metadata` name and nothing else.
 
     Attributes:
         name: Name of the function and of its column in the votes table.
@@ -70,22 +68,45 @@ class PythonLFConfig(LFConfig):
             raise refuse(f"there is no module '{module}', neither '{beside}' nor installed")
         return value
 
+    @model_validator(mode="after")
+    def _sees_something(self) -> Self:
+        if not self.features and not self.metadata:
+            raise refuse("a function that sees nothing can tell nothing; name features or metadata")
+        return self
+
     def check(self, where: str, outline: Outline) -> None:
-        """Refuse unknown features."""
+        """Refuse unknown features and metadata columns."""
         for name in self.features:
             outline.check_feature(f"{where}.features", name)
+        for name in self.metadata:
+            outline.check_metadata(f"{where}.metadata", name)
 
     def make(self, context: LFContext) -> MadeFunction:
-        """Import the function; the source of its module is part of what decides the votes."""
-        function, module, source = load(self.name, self.function)
-        columns = {name: name for name in self.metadata}
-        for feature in self.features:
-            columns |= {f"{feature}_{c}": f"{feature}.{c}" for c in context.facts(feature).columns}
+        """Import the function; its source, and what it imports, decide the votes."""
+        loaded = load(self.name, self.function)
         made = PythonLF(
-            name=self.name, function=function, columns=columns, by_row=is_snorkel(function)
+            name=self.name,
+            function=loaded.function,
+            columns=self._columns(context),
+            by_row=is_snorkel(loaded.function),
         )
-        plain = named(self, {"function"})
-        return MadeFunction(made, [plain, self.function.rpartition(":")[2], source], module)
+        plain = [named(self, {"function"}), self.function.rpartition(":")[2], loaded.digest]
+        return MadeFunction(made, plain, loaded.modules)
+
+    def _columns(self, context: LFContext) -> dict[str, str]:
+        """Give each column that it sees by the name under which it sees it."""
+        columns: dict[str, str] = {}
+        seen = [(name, name) for name in dict.fromkeys(self.metadata)]
+        for feature in dict.fromkeys(self.features):
+            seen += [(f"{feature}_{c}", f"{feature}.{c}") for c in context.facts(feature).columns]
+        for name, column in seen:
+            if name in columns:
+                raise ConfigError(
+                    f"labeling function {self.name}: would see '{columns[name]}' and '{column}' "
+                    f"both as '{name}'; rename one of them"
+                )
+            columns[name] = column
+        return columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,57 +132,42 @@ class PythonLF(LabelingFunction):
 
     def __call__(self, batch: Batch) -> Votes:
         """Vote on a batch, by columns or by rows as the function wants it."""
-        seen = {name: batch[column] for name, column in self.columns.items()}
-        seen["image_id"] = batch["image_id"]
+        seen = SeenColumns({name: batch[column] for name, column in self.columns.items()})
         if not self.by_row:
             return np.asarray(self.function(seen))
-        rows = range(len(batch["image_id"]))
-        votes = [self.function(SimpleNamespace(**{n: v[i] for n, v in seen.items()})) for i in rows]
+        rows = zip(*seen.values(), strict=True)
+        votes = [self.function(SeenImage(**dict(zip(seen, row, strict=True)))) for row in rows]
         # Unlike a conversion by numpy, `index` refuses fractions instead of cutting them off.
         return np.array([operator.index(vote) for vote in votes], np.int64)
 
 
-def load(name: str, path: str) -> tuple[Callable[..., Any], ModuleType, str]:
-    """Import a function; also give its module and the hash of the module's source.
+class Unseen(KeyError, AttributeError):
+    """A function asks for a column that its settings do not name."""
 
-    Args:
-        name: Name of the labeling function, for the message.
-        path: `module:function`, or `file.py:function`.
-
-    Raises:
-        ConfigError: There is no such module or function.
-    """
-    where, _, attribute = path.rpartition(":")
-    module = _module(name, where)
-    public = [key for key, value in vars(module).items() if callable(value) and key[0] != "_"]
-    function = getattr(module, attribute, None)
-    if not callable(function):
-        raise ConfigError(
-            f"labeling function {name}: {where} has no function '{attribute}'; "
-            f"{nearest(attribute, public)}"
-        )
-    source = inspect.getsource(module)
-    return function, module, hashlib.sha256(source.encode()).hexdigest()
+    def __str__(self) -> str:
+        """Say it without the quotes of a KeyError."""
+        return str(self.args[0])
 
 
-def _module(name: str, where: str) -> ModuleType:
-    try:
-        if not where.endswith(".py"):
-            # The user's own code, which no file of ours could import by its name.
-            return importlib.import_module(where)
-        path = Path(where)
-        # A name of its own: a file called statistics.py must not stand in for Python's.
-        own = f"wslabel_user_{path.stem}_{hashlib.sha256(where.encode()).hexdigest()[:12]}"
-        spec = importlib.util.spec_from_file_location(own, path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[own] = module
-        spec.loader.exec_module(module)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise ConfigError(f"labeling function {name}: cannot import '{where}': {reason}") from error
-    return module
+def _refuse_unseen(name: str, seen: Mapping[str, object]) -> NoReturn:
+    choice = nearest(name, seen)
+    raise Unseen(f"it sees no column '{name}'; {choice}; `features` and `metadata` name more")
+
+
+class SeenColumns(dict[str, np.ndarray]):
+    """A batch as functions over columns see it."""
+
+    def __missing__(self, name: str) -> NoReturn:
+        """Name the nearest column."""
+        _refuse_unseen(name, self)
+
+
+class SeenImage(SimpleNamespace):
+    """An image as functions over rows see it."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Name the nearest column."""
+        _refuse_unseen(name, vars(self))
 
 
 def is_snorkel(function: object) -> bool:

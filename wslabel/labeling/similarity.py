@@ -22,8 +22,10 @@ from wslabel.labeling.labeling_function import (
 )
 from wslabel.schema import ABSTAIN
 
-ROWS = 512
-"""Embeddings widened to float32 at a time, so that they stay in the cache."""
+ROWS, TILE = 480, 8
+"""Embeddings and vectors that are multiplied at a time: few, so that the float32 of them stay in
+the cache; and multiples of what the kernels of BLAS take at once (4, 8, 12, 16), or entries at the
+edge would be rounded otherwise than those within."""
 
 
 class Quantile(Settings):
@@ -279,9 +281,22 @@ class ThresholdLF(_OnEmbeddings):
 
 
 def cosines(vectors_PD: np.ndarray, embeddings_ND: np.ndarray) -> np.ndarray:
-    """Multiply; prompts first, so that what each function looks at lies together."""
-    cosines_PN = np.empty((len(vectors_PD), len(embeddings_ND)), np.float32)
+    """Multiply; a score depends on its own vector and image alone, to the last bit; [p, n].
+
+    A product of matrices rounds each entry as the shape of the whole asks for, so all products here
+    are of one shape: a threshold can sit anywhere.
+    """
+    num_vectors, dim = vectors_PD.shape
+    tiles = -(-num_vectors // TILE)
+    padded_PD = np.zeros((tiles * TILE, dim), np.float32)
+    padded_PD[:num_vectors] = vectors_PD
+    tiles_DP = [np.ascontiguousarray(tile.T) for tile in np.split(padded_PD, tiles)]
+    cosines_PN = np.empty((tiles * TILE, len(embeddings_ND)), np.float32)
+    block_ND = np.zeros((ROWS, dim), np.float32)
     for start in range(0, len(embeddings_ND), ROWS):
-        part = slice(start, start + ROWS)
-        cosines_PN[:, part] = (embeddings_ND[part].astype(np.float32) @ vectors_PD.T).T
-    return cosines_PN
+        part = embeddings_ND[start : start + ROWS]
+        block_ND[: len(part)] = part
+        for number, tile_DP in enumerate(tiles_DP):
+            own = slice(number * TILE, (number + 1) * TILE), slice(start, start + len(part))
+            cosines_PN[own] = (block_ND @ tile_DP)[: len(part)].T
+    return cosines_PN[:num_vectors]

@@ -11,6 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from wslabel.columns import batches
 from wslabel.config.preprocess import Preprocess
+from wslabel.engine.gpus import has_gpu
 
 PRECISIONS = {
     "float32": torch.float32,
@@ -27,8 +28,8 @@ Outputs = Callable[[np.ndarray], np.ndarray]
 
 
 def device() -> torch.device:
-    """Name the device that this process may use."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Name the device that this process may use: a GPU only where it was given one."""
+    return torch.device("cuda" if has_gpu() and torch.cuda.is_available() else "cpu")
 
 
 def fold_normalization(module: torch.nn.Module) -> None:
@@ -104,7 +105,7 @@ def choose_precision(build: Callable[[str], Outputs], probe_NHW3: np.ndarray, si
 
 def _candidates() -> list[str]:
     """List the precisions worth measuring here; CPUs have no fast float16 convolutions."""
-    if torch.cuda.is_available():
+    if device().type == "cuda":
         return ["float32", "bfloat16", "float16"]
     return ["float32", "bfloat16"]
 

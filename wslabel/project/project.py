@@ -18,7 +18,7 @@ from wslabel.features.registry import FEATURES
 from wslabel.label_model.label_model import LabelModelConfig
 from wslabel.label_model.registry import LABEL_MODELS
 from wslabel.label_model.snorkel import SnorkelConfig
-from wslabel.labeling.labeling_function import FeatureFacts, LFConfig, Outline
+from wslabel.labeling.labeling_function import FeatureFacts, LFConfig, Outline, place_of
 from wslabel.labeling.registry import LABELING_FUNCTIONS
 from wslabel.sources.registry import SOURCES
 from wslabel.sources.source import SourceConfig
@@ -92,11 +92,12 @@ class Project(Settings):
             name: FeatureFacts(kind=feature.kind, stores_categories=feature.stores_categories)
             for name, feature in self.features.items()
         }
-        return Outline(self.classes, facts)
+        return Outline(self.classes, facts, self.images.metadata_columns)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         self._check_truth()
+        self._check_metadata()
         self._check_functions()
         self.label_model.check(len(self.labeling_functions), len(self.classes))
         if self.pretraining is not None:
@@ -115,6 +116,15 @@ class Project(Settings):
         for name in named:
             if named.count(name) > 1:
                 raise refuse(f"images.classes: '{name}' is named twice")
+
+    def _check_metadata(self) -> None:
+        for name in self.images.metadata_columns or ():
+            feature, _ = place_of(name, self.features)
+            if feature is not None:
+                raise refuse(
+                    f"images.metadata: '{name}' would be taken for a column of the feature "
+                    f"'{feature}'; rename the column in the file, or the feature"
+                )
 
     def _check_functions(self) -> None:
         for index, function in enumerate(self.labeling_functions):

@@ -16,7 +16,8 @@ from fsspec.asyn import sync
 
 from wslabel.config.base import S3
 from wslabel.errors import WslabelError, nearest
-from wslabel.storage.location import endpoint_of, is_permanent, region_of, retrying, s3_reader
+from wslabel.storage.failures import is_permanent, retrying
+from wslabel.storage.location import endpoint_of, region_of, s3_reader
 
 if TYPE_CHECKING:
     import s3fs

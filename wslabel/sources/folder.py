@@ -7,9 +7,10 @@ import pyarrow as pa
 
 from wslabel.config.paths import ExistingPath
 from wslabel.errors import SourceError, nearest
+from wslabel.schema import MODIFIED_AT, NUM_BYTES
 from wslabel.sources.listing import LISTING, check, class_of
 from wslabel.sources.source import EXTENSIONS, SourceConfig, SourceContext
-from wslabel.storage.location import Location
+from wslabel.storage.location import Entry, Location
 
 
 class FolderConfig(SourceConfig):
@@ -33,6 +34,16 @@ class FolderConfig(SourceConfig):
 
     may_change: ClassVar[frozenset[str]] = SourceConfig.may_change | {"path", "extensions"}
 
+    @property
+    def known_elsewhere(self) -> Literal["other"]:
+        """Say that the same path in another folder is another image."""
+        return "other"
+
+    @property
+    def metadata_columns(self) -> tuple[str, ...]:
+        """A folder tells nothing of its images but where they are."""
+        return ()
+
     def list_images(self, context: SourceContext) -> pa.Table:
         """List the images of a folder.
 
@@ -42,22 +53,36 @@ class FolderConfig(SourceConfig):
         root = self.path.rstrip("/")
         classes = class_of(self.classes or {})
         skip_others = self.classes is not None and self.other_folders == "skip"
-        ids, truths = [], []
+        kept, truths = [], []
         folders = set()
         for entry in Location(root, context.s3).files("", recursive=True):
             path = PurePosixPath(entry.path)
             folder = str(path.parent)
             if path.suffix.lower() not in self.extensions:
+                context.skipped[
+                    f"ending in '{path.suffix}'" if path.suffix else "without an ending"
+                ] += 1
                 continue
             folders.add(folder)
             if skip_others and folder not in classes:
+                context.skipped["in folders of no class"] += 1
                 continue
-            ids.append(entry.path)
+            kept.append(entry)
             truths.append(classes.get(folder))
         _refuse_empty(root, classes, folders)
-        uris = [f"{root}/{image_id}" for image_id in ids]
-        columns = [ids, uris, [None] * len(ids), truths]
-        return check(pa.table([pa.array(c, pa.string()) for c in columns], schema=LISTING), root)
+        return check(_listing(root, kept, truths), root)
+
+
+def _listing(root: str, entries: list[Entry], truths: list[str | None]) -> pa.Table:
+    columns = {
+        "image_id": [entry.path for entry in entries],
+        "uri": [f"{root}/{entry.path}" for entry in entries],
+        "split": [None] * len(entries),
+        "truth": truths,
+        NUM_BYTES.name: [entry.size for entry in entries],
+        MODIFIED_AT.name: [entry.mtime_ns // 1000 for entry in entries],
+    }
+    return pa.table(columns, schema=pa.schema([*LISTING, NUM_BYTES, MODIFIED_AT]))
 
 
 def _refuse_empty(root: str, classes: dict[str, str], folders: set[str]) -> None:

@@ -88,6 +88,16 @@ class GeneratedConfig(SourceConfig):
 
     may_change: ClassVar[frozenset[str]] = SourceConfig.may_change | {"path", "count"}
 
+    @property
+    def known_elsewhere(self) -> Literal["same"]:
+        """Say that an id stands for the same image wherever it lies."""
+        return "same"
+
+    @property
+    def metadata_columns(self) -> tuple[str, ...]:
+        """The titles."""
+        return ("title",)
+
     def list_images(self, context: SourceContext) -> pa.Table:
         """Draw the images that are not there yet, and list all."""
         folder = Location(self.path, context.s3)

@@ -81,6 +81,11 @@ class HuggingFaceConfig(SourceConfig):
             return value
         return existing(value, info)
 
+    @property
+    def known_elsewhere(self) -> Literal["other", "refused"]:
+        """Say that the same path in another folder is another image; ids of people are refused."""
+        return "other" if self.image_id is None else "refused"
+
     def list_images(self, context: SourceContext) -> pa.Table:
         """List the images of a data set.
 

@@ -98,6 +98,11 @@ class OpenImagesConfig(SourceConfig):
             )
         return self
 
+    @property
+    def known_elsewhere(self) -> Literal["same"]:
+        """Say that an id stands for the same image wherever it lies."""
+        return "same"
+
     def list_images(self, context: SourceContext) -> pa.Table:
         """List the images of some classes.
 

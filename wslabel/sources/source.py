@@ -6,9 +6,10 @@ and one line in `registry.py`.
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, ClassVar, Self
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Literal, Self
 
 import pyarrow as pa
 from pydantic import AfterValidator, Field, model_validator
@@ -51,11 +52,13 @@ class SourceContext:
         s3: How to reach S3: the source's own settings, or else the project's.
         workspace: Root of the workspace, for a source that stores images there.
         tell: Function that shows a line about how a long listing goes.
+        skipped: Files and rows that a source leaves out, by the reason, for it to count.
     """
 
     s3: S3
     workspace: Location
     tell: Callable[[str], None]
+    skipped: Counter[str] = field(default_factory=Counter)
 
 
 class SourceConfig(Settings):
@@ -70,6 +73,7 @@ class SourceConfig(Settings):
         classes: The source's own name or names for each class; null takes its names as they are.
         may_change: Settings that say where images are or how many there are. A workspace takes
             other values of them; all other settings decide the draw and stay as they are.
+        locked_keys: Settings that name what labeling functions must never see.
     """
 
     source: str
@@ -80,6 +84,33 @@ class SourceConfig(Settings):
     classes: Mapping[str, str | list[str]] | None = None
 
     may_change: ClassVar[frozenset[str]] = frozenset({"s3"})
+    locked_keys: ClassVar[tuple[str, ...]] = ("truth", "split_column")
+
+    @model_validator(mode="after")
+    def _truth_is_locked_away(self) -> Self:
+        for key in self.locked_keys:
+            name = getattr(self, key, None)
+            if name is not None and name in (self.metadata_columns or ()):
+                raise refuse(
+                    f"metadata: '{name}' is what '{key}' names, which labeling functions must "
+                    "never see; leave it out"
+                )
+        return self
+
+    @property
+    def metadata_columns(self) -> Sequence[str] | None:
+        """Name the metadata columns that it lists; None where only the listing tells."""
+        names: Sequence[str] | None = getattr(self, "metadata", None)
+        return names
+
+    @property
+    def known_elsewhere(self) -> Literal["same", "other", "refused"]:
+        """Say what is found under an id that the workspace knows with another uri.
+
+        The `same` image, as where ids are those of a public data set; an `other` one, where ids are
+        made of paths: its uri becomes its id; or, by default, what nobody can know: it is refused.
+        """
+        return "refused"
 
     @abstractmethod
     def list_images(self, context: SourceContext) -> pa.Table:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from wslabel.schema import SPLITS
 
@@ -74,8 +73,3 @@ def count(images: pa.Table) -> Counter[tuple[str | None, str]]:
     groups = images.select(["truth", "split"]).group_by(["truth", "split"])
     rows = groups.aggregate([([], "count_all")]).to_pylist()
     return Counter({(row["truth"], row["split"]): row["count_all"] for row in rows})
-
-
-def unknown(listing: pa.Table, known: pa.ChunkedArray) -> pa.Table:
-    """Keep the images that the manifest does not have."""
-    return listing.filter(pc.invert(pc.is_in(listing.column("image_id"), known.combine_chunks())))

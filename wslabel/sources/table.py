@@ -45,6 +45,11 @@ class TableConfig(SourceConfig):
 
     may_change: ClassVar[frozenset[str]] = SourceConfig.may_change | {"path"}
 
+    @property
+    def known_elsewhere(self) -> Literal["other", "refused"]:
+        """Say that a path beside another table is another image; ids of people are refused."""
+        return "other" if self.image_id is None else "refused"
+
     def list_images(self, context: SourceContext) -> pa.Table:
         """List the images of a table; uris without a scheme are relative to the table's folder.
 

@@ -12,17 +12,19 @@ import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import pyarrow as pa
+from pydantic import model_validator
 
-from wslabel.config.base import S3
+from wslabel.config.base import S3, refuse
 from wslabel.config.paths import ExistingPath
 from wslabel.errors import SourceError, nearest
 from wslabel.sources.fetch import part_of
 from wslabel.sources.listing import LISTING, check, truths
 from wslabel.sources.source import EXTENSIONS, MetadataNames, SourceConfig, SourceContext
-from wslabel.storage.location import Entry, Location, retrying
+from wslabel.storage.failures import retrying
+from wslabel.storage.location import Entry, Location
 
 THREADS = 16
 """Tar files indexed at a time."""
@@ -59,6 +61,15 @@ class WebDatasetConfig(SourceConfig):
     extensions: list[str] = list(EXTENSIONS)
 
     may_change: ClassVar[frozenset[str]] = SourceConfig.may_change | {"path", "extensions"}
+
+    @model_validator(mode="after")
+    def _no_truth_in_json(self) -> Self:
+        if self.truth is not None and "json" in self.metadata:
+            raise refuse(
+                "metadata: the member 'json' may hold the truth too, which labeling functions "
+                "must never see; name those of its keys that they may"
+            )
+        return self
 
     def list_images(self, context: SourceContext) -> pa.Table:
         """List the samples of all tar files; the id of an image is its tar file and its key.

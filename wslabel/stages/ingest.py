@@ -3,19 +3,23 @@
 import json
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic_core import to_jsonable_python
 
 from wslabel.config.base import S3
 from wslabel.config.fingerprint import fingerprint
 from wslabel.engine.progress import tell
 from wslabel.errors import ConfigError, SourceError, nearest
 from wslabel.project.project import Project
+from wslabel.schema import MODIFIED_AT, NUM_BYTES
 from wslabel.sources import splits
-from wslabel.sources.source import SourceContext
+from wslabel.sources.arrivals import Arrivals, arrivals
+from wslabel.sources.source import SourceConfig, SourceContext
 from wslabel.stages.result import StageResult
 from wslabel.storage.table import shard_name
 from wslabel.workspace.workspace import Workspace
@@ -23,12 +27,48 @@ from wslabel.workspace.workspace import Workspace
 DRAWING = b"wslabel.drawing"
 """Key in the footer of a shard of images: the settings that it was drawn with, as JSON."""
 
+STORE = "store"
+"""Constant that says that the workspace's store was seen to be fit for one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class IngestResult(StageResult):
-    """What ingesting added to the manifest."""
+    """What ingesting added to the manifest.
+
+    Attributes:
+        num_known: Listed images that the manifest had.
+        num_renamed: New images whose own id was taken; their uri is their id.
+        changed: Ids of known images whose files have another size or time of change now.
+        skipped: Files and rows that the source left out, by the reason.
+    """
 
     stage: ClassVar[str] = "ingest"
+    num_known: int = 0
+    num_renamed: int = 0
+    changed: tuple[str, ...] = ()
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Account for every image that was found, where the source was listed."""
+        listed = self.num_known + self.num_images
+        if not listed:
+            return ()
+        lines = [f"{listed:,} images listed: {self.num_known:,} known, {self.num_images:,} new"]
+        if self.num_renamed:
+            lines.append(
+                f"{self.num_renamed:,} of the new ones have the path of a known image in another "
+                "folder; their uri is their id"
+            )
+        if self.changed:
+            lines.append(
+                f"{len(self.changed):,} known images have another size or time of change than when "
+                f"they were ingested, '{self.changed[0]}' for one; what was made of them stays"
+            )
+        if self.skipped:
+            parts = (f"{count:,} {why}" for why, count in sorted(self.skipped.items()))
+            lines.append(f"left out: {', '.join(parts)}")
+        return tuple(lines)
 
 
 def run(workspace: Workspace) -> IngestResult:
@@ -40,25 +80,44 @@ def run(workspace: Workspace) -> IngestResult:
     """
     start, project = time.monotonic(), workspace.project
     workspace.location.sweep()
+    require_store(workspace)
     refuse_redrawing(workspace)
     name = listing_name(project)  # before the listing, during which a source may change
     if is_listed(workspace, name):
         result = IngestResult(total=len(workspace.shards))
     else:
-        result = _add_new(workspace, list_source(workspace))
+        result = _add_new(workspace, *list_source(workspace))
         note_listed(Workspace(project), name)
     return replace(result, seconds=time.monotonic() - start)
 
 
-def _add_new(workspace: Workspace, listing: pa.Table) -> IngestResult:
+def require_store(workspace: Workspace) -> None:
+    """See once that the workspace's store creates a file only where there is none.
+
+    Raises:
+        StorageError: It does not, so two runs could put rows beside the wrong images.
+    """
+    if workspace.constants.get(STORE) is None:
+        workspace.location.probe()
+        workspace.constants.keep(STORE, {"creates_only_if_absent": True})
+
+
+def _add_new(workspace: Workspace, listing: pa.Table, skipped: Mapping[str, int]) -> IngestResult:
     """Draw and commit new images, again where another driver commits some at the same time."""
     while True:
         known = [workspace.images.read(shard_name(shard)) for shard in workspace.shards]
-        new = draw_new(workspace.project, listing, known)
-        made = commit_new(workspace, new)
+        found = draw_new(workspace.project, listing, known)
+        made = commit_new(workspace, found.new)
         if made is not None:
-            total = len(workspace.shards) + made
-            return IngestResult(made=made, total=total, num_images=new.num_rows)
+            return IngestResult(
+                made=made,
+                total=len(workspace.shards) + made,
+                num_images=found.new.num_rows,
+                num_known=found.num_known,
+                num_renamed=found.num_renamed,
+                changed=found.changed,
+                skipped=skipped,
+            )
         workspace = Workspace(workspace.project)
 
 
@@ -66,8 +125,8 @@ def _s3_of(project: Project) -> S3:
     return project.images.s3 or project.s3
 
 
-def list_source(workspace: Workspace) -> pa.Table:
-    """List the images of a project's source.
+def list_source(workspace: Workspace) -> tuple[pa.Table, Mapping[str, int]]:
+    """List the images of a project's source, and count by the reason what it leaves out.
 
     Raises:
         SourceError: it cannot be listed, or knows a truth that is none of the classes.
@@ -83,7 +142,7 @@ def list_source(workspace: Workspace) -> pa.Table:
             f"images: '{name}' stands as the truth of some image and is none of the classes; "
             f"{nearest(name, project.classes)}; images.classes says what the source's names mean"
         )
-    return listing
+    return listing, context.skipped
 
 
 def listing_name(project: Project) -> str | None:
@@ -113,12 +172,23 @@ def refuse_redrawing(workspace: Workspace) -> None:
         return
     footer = workspace.images.footer(shard_name(workspace.shards[0]))
     was, now = json.loads(footer.metadata[DRAWING]), json.loads(_drawing(workspace.project))
+    # A key that was not there yet was drawn as its default does.
+    was = _defaults(workspace.project.images) | was
     for key in sorted(now.keys() | was.keys()):
         if now.get(key) != was.get(key):
             raise ConfigError(
                 f"images.{key}: this workspace was drawn with {was.get(key)!r}, "
                 f"found {now.get(key)!r}; put it back or take another workspace"
             )
+
+
+def _defaults(images: SourceConfig) -> dict[str, object]:
+    fields = type(images).model_fields
+    return {
+        name: to_jsonable_python(field.get_default(call_default_factory=True))
+        for name, field in fields.items()
+        if not field.is_required() and name not in images.may_change
+    }
 
 
 def _drawing(project: Project) -> str:
@@ -128,7 +198,7 @@ def _drawing(project: Project) -> str:
     )
 
 
-def draw_new(project: Project, listing: pa.Table, known: list[pa.Table]) -> pa.Table:
+def draw_new(project: Project, listing: pa.Table, known: list[pa.Table]) -> Arrivals:
     """Draw the images that the manifest lacks, going on where it ends.
 
     Args:
@@ -137,46 +207,33 @@ def draw_new(project: Project, listing: pa.Table, known: list[pa.Table]) -> pa.T
         known: the shards of the manifest.
     """
     counts: Counter[tuple[str | None, str]] = sum((splits.count(t) for t in known), Counter())
-    if known:
-        listing = _as_before(listing, known[0].schema)
-        _refuse_moved(listing, known)
-        ids = pa.chunked_array([c for t in known for c in t.column("image_id").chunks], pa.string())
-        listing = splits.unknown(listing, ids)
     images = project.images
-    return splits.draw(listing, images.split.model_dump(), images.seed, counts)
-
-
-def _refuse_moved(listing: pa.Table, known: list[pa.Table]) -> None:
-    """Refuse other ranges of the same object: what was noted of its images is no longer true."""
-    if not pc.any(pc.match_substring(listing.column("uri"), "#bytes=")).as_py():
-        return
-    before = pa.concat_tables([table.select(["image_id", "uri"]) for table in known])
-    rows = pc.index_in(listing.column("image_id"), before.column("image_id").combine_chunks())
-    was, now = before.column("uri").take(rows), listing.column("uri")
-    same = [pc.replace_substring_regex(uris, "#bytes=.*", "") for uris in (was, now)]
-    moved = pc.and_(pc.equal(*same), pc.not_equal(was, now)).fill_null(False)  # noqa: FBT003
-    if pc.any(moved).as_py():
-        image = listing.column("image_id").filter(moved)[0]
-        raise SourceError(
-            f"images: '{image}' lies elsewhere in its file now, so that file was written anew; "
-            "give new files new names, or take another workspace"
-        )
+    found = Arrivals(new=listing, num_known=0)
+    if known:
+        listing, before = _as_before(listing, known[0].schema), pa.concat_tables(known)
+        found = arrivals(listing, before, images, project.workspace)
+    drawn = splits.draw(found.new, images.split.model_dump(), images.seed, counts)
+    return replace(found, new=drawn)
 
 
 def _as_before(listing: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Give the columns the types that they had when the first images were drawn."""
-    for index, field in enumerate(listing.schema):
-        was = schema.field(field.name).type
-        try:
-            values = listing.column(index).cast(was)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise SourceError(
-                f"images: column '{field.name}' was of type {was} when the first images were "
-                f"drawn, and is of type {field.type} now: {reason}"
-            ) from None
-        listing = listing.set_column(index, pa.field(field.name, was), values)
-    return listing
+    """Give the columns that there were when the first images were drawn, of the same types."""
+    columns = [_cast(listing, column) for column in schema]
+    return pa.Table.from_arrays(columns, schema=schema.remove_metadata())
+
+
+def _cast(listing: pa.Table, was: pa.Field) -> pa.ChunkedArray:
+    if was.name not in listing.column_names and was in (NUM_BYTES, MODIFIED_AT):
+        return pa.chunked_array([pa.nulls(listing.num_rows, was.type)])
+    values = listing.column(was.name)
+    try:
+        return values.cast(was.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise SourceError(
+            f"images: column '{was.name}' was of type {was.type} when the first images were "
+            f"drawn, and is of type {values.type} now: {reason}"
+        ) from None
 
 
 def commit_new(workspace: Workspace, new: pa.Table) -> int | None:

@@ -1,7 +1,7 @@
 """Files that models and word vectors come from: local copies and content hashes.
 
-A file is hashed once and remembered by its size and time of change; a remote file is copied once
-into the cache folder, `WSLABEL_CACHE` or `~/.cache/wslabel`.
+A file is hashed once and remembered by its state on the disk; a remote file is copied once into
+the cache folder, `WSLABEL_CACHE` or `~/.cache/wslabel`.
 """
 
 import hashlib
@@ -49,11 +49,12 @@ def local_copy(uri: str, s3: S3) -> Path:
 
 
 def content_hash(path: Path) -> str:
-    """Hash a file's bytes (SHA-256), once per path, size and time of change."""
+    """Hash a file's bytes (SHA-256), once for as long as the file is surely the same."""
     stat = path.stat()
-    key = hashlib.blake2b(
-        f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode(), digest_size=16
-    ).hexdigest()
+    # Files of images that are built to be reproducible all have one time of change; when a file
+    # came to be on this machine, and where on its disk, nobody sets.
+    state = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_dev, stat.st_ino)
+    key = hashlib.blake2b(f"{path.resolve()} {state}".encode(), digest_size=16).hexdigest()
     note = cache_folder() / "hashes" / key
     if note.is_file():
         return note.read_text()

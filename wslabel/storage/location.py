@@ -27,21 +27,17 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from wslabel.config.base import S3
-from wslabel.errors import StorageError, TransientStorageError
+from wslabel.errors import StorageError
 from wslabel.storage import multipart
+from wslabel.storage.failures import REFUSALS, answer_of, reason_of, retrying
 
 STAGING = ".staging"
 STALE_AFTER_S = 3600.0
-RETRIES = 5
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 SDK_ATTEMPTS = 2
 """Of each of our tries: the SDK's backoff grows so fast that five would take minutes in all."""
-PERMANENT_CODES = {
-    "AccessDenied": PermissionError,
-    "403": PermissionError,
-    "InvalidAccessKeyId": PermissionError,
-    "SignatureDoesNotMatch": PermissionError,
-    "NoSuchBucket": FileNotFoundError,
-}
+CONNECT_S, READ_S = 10.0, 60.0
+"""How long a server may take to accept a connection, and to send the next bytes."""
 T = TypeVar("T")
 Write = Callable[[Any], object]
 """Writes a file to a stream, of which it needs `write` alone."""
@@ -73,7 +69,7 @@ def region_of(s3: S3) -> str | None:
 
 def s3_reader(s3: S3) -> pafs.S3FileSystem:
     """Open S3 for reading and listing; retries of single requests are the SDK's."""
-    options: dict[str, Any] = {"anonymous": s3.anonymous}
+    options: dict[str, Any] = {"anonymous": s3.anonymous, "connect_timeout": CONNECT_S}
     if endpoint := endpoint_of(s3):
         scheme, _, host = endpoint.rpartition("://")
         options |= {"scheme": scheme or "https", "endpoint_override": host}
@@ -83,31 +79,18 @@ def s3_reader(s3: S3) -> pafs.S3FileSystem:
     return pafs.S3FileSystem(retry_strategy=retry, **options)
 
 
-def is_permanent(error: OSError) -> bool:
-    """Tell whether trying again cannot help: no such thing, no such name, or no right to it."""
-    permanent = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
-    too_odd = error.errno in (errno.ENAMETOOLONG, errno.ELOOP)
-    return isinstance(error, permanent) or too_odd or "ACCESS_DENIED" in str(error)
+def answered(error: botocore.exceptions.BotoCoreError, what: str) -> OSError:
+    """Turn what botocore raises where no server answered into an error of storage.
 
-
-def retrying(action: Callable[[], T], what: str, *, attempts: int = RETRIES) -> T:
-    """Do something again, with backoff, while storage fails transiently.
-
-    Raises:
-        TransientStorageError: storage failed `attempts` times.
-        OSError: what `is_permanent` says cannot be helped.
+    >>> type(answered(botocore.exceptions.NoCredentialsError(), "s3://bucket/a")).__name__
+    'StorageError'
     """
-    for attempt in range(attempts):
-        try:
-            return action()
-        except OSError as error:
-            if is_permanent(error) or isinstance(error, StorageError):
-                raise
-            last = error
-        if attempt + 1 < attempts:
-            time.sleep(0.1 * 2**attempt)
-    reason = " ".join(str(last).split())[:300]
-    raise TransientStorageError(f"{what}: storage failed {attempts} times: {reason}")
+    passing = (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError)
+    if isinstance(error, passing):
+        return OSError(reason_of(error))  # transient
+    if isinstance(error, botocore.exceptions.ParamValidationError):  # no such bucket or key can be
+        return FileNotFoundError(f"{what}: {reason_of(error)}")
+    return StorageError(f"{what}: {reason_of(error)}")  # no credentials, no such region
 
 
 class Location:
@@ -138,7 +121,10 @@ class Location:
             endpoint_url=endpoint_of(self.s3),
             region_name=region_of(self.s3) or "us-east-1",
             config=botocore.config.Config(
-                retries={"total_max_attempts": SDK_ATTEMPTS, "mode": "standard"}, **signature
+                retries={"total_max_attempts": SDK_ATTEMPTS, "mode": "standard"},
+                connect_timeout=CONNECT_S,
+                read_timeout=READ_S,
+                **signature,
             ),
         )
 
@@ -169,13 +155,25 @@ class Location:
             if not self.is_s3:
                 return pa.memory_map(self._full(path)).read_buffer()
             with self._reader.open_input_file(self._full(path)) as stream:
-                return stream.read_buffer()
+                data = stream.read_buffer()
+                if len(data) != stream.size():  # the connection ended early
+                    raise OSError(f"{len(data):,} of {stream.size():,} bytes came")
+                return data
 
         return retrying(attempt, self.uri(path))
 
     def open(self, path: str) -> pa.NativeFile:
         """Open a file for reading parts of it."""
         return retrying(lambda: self._reader.open_input_file(self._full(path)), self.uri(path))
+
+    def read_parts(self, path: str, read: Callable[[pa.NativeFile], T]) -> T:
+        """Open a file and read parts of it, all of them again where the connection breaks."""
+
+        def attempt() -> T:
+            with self._reader.open_input_file(self._full(path)) as stream:
+                return read(stream)
+
+        return retrying(attempt, self.uri(path))
 
     def files(self, folder: str, *, recursive: bool = False) -> list[Entry]:
         """List the files of a folder, sorted by path; a folder that is not there is empty."""
@@ -207,15 +205,16 @@ class Location:
 
         Returns:
             False where another writer was first; its file stays.
+
+        Raises:
+            StorageError: The place takes no files; it says what is to be done.
         """
         whole = memoryview(data)
-        if self.is_s3 and whole.nbytes > multipart.PART_BYTES:
+        if whole.nbytes > multipart.PART_BYTES:
             return self.create_by(path, lambda stream: stream.write(whole))
-        if self.is_s3:
-            return retrying(lambda: self._create_s3(path, whole), self.uri(path))
-        return retrying(
-            lambda: self._create_local(path, lambda stream: stream.write(whole)), self.uri(path)
-        )
+        create = self._create_s3 if self.is_s3 else self._create_local
+        with self._advising(path):
+            return retrying(lambda: create(path, whole), self.uri(path))
 
     def create_by(self, path: str, write: Write) -> bool:
         """Make a file of any size appear whole, unless it is there already.
@@ -226,12 +225,26 @@ class Location:
 
         Returns:
             False where another writer was first; its file stays.
+
+        Raises:
+            StorageError: The place takes no files; it says what is to be done.
         """
         if self.exists(path):  # or all of it would be written in vain
             return False
-        if self.is_s3:
-            return self._upload_s3(path, write)
-        return retrying(lambda: self._create_local(path, write), self.uri(path))
+        with self._advising(path):
+            if self.is_s3:
+                return self._upload_s3(path, write)
+            return retrying(lambda: self._write_local(path, write), self.uri(path))
+
+    @contextmanager
+    def _advising(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except StorageError:
+            raise
+        except OSError as error:
+            advice = REFUSALS.get(answer_of(error)[0], "it cannot be written here")
+            raise StorageError(f"{self.uri(path)}: {advice} ({reason_of(error)})") from error
 
     def _upload_s3(self, path: str, write: Write) -> bool:
         """Try each request again by itself: to send all of it again would take too long."""
@@ -261,18 +274,17 @@ class Location:
         try:
             return getattr(self._writer, operation)(Bucket=bucket, Key=key, **more)
         except botocore.exceptions.ClientError as error:
-            answer = error.response["Error"]
             # Another answer to a race, 409, means that nobody may have won: worth another try.
-            if answer["Code"] in ("PreconditionFailed", "412"):
+            if answer_of(error)[0] in ("PreconditionFailed", "412"):
                 return None
-            kind = PERMANENT_CODES.get(answer["Code"], OSError)
-            raise kind(f"{self.uri(path)}: {error}") from error
-        except (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError) as error:
-            raise OSError(str(error)) from error  # transient
-        except botocore.exceptions.BotoCoreError as error:  # no credentials, no such region
-            raise StorageError(f"{self.uri(path)}: {error}") from error
+            raise OSError(reason_of(error)) from error
+        except botocore.exceptions.BotoCoreError as error:
+            raise answered(error, self.uri(path)) from error
 
-    def _create_local(self, path: str, write: Write) -> bool:
+    def _create_local(self, path: str, data: memoryview) -> bool:
+        return self._write_local(path, lambda stream: stream.write(data))
+
+    def _write_local(self, path: str, write: Write) -> bool:
         final = Path(self._full(path))
         final.parent.mkdir(parents=True, exist_ok=True)
         with self._draft(write) as draft:
@@ -292,6 +304,25 @@ class Location:
             yield draft
         finally:
             draft.unlink(missing_ok=True)
+
+    def probe(self) -> None:
+        """See that `create` leaves a file alone that is there.
+
+        Raises:
+            StorageError: It does not.
+        """
+        path = f".probe-{uuid.uuid4().hex}"
+        try:
+            first, second = self.create(path, b"first"), self.create(path, b"second")
+            kept = self.read(path).to_pybytes()
+        finally:
+            self.delete(path)
+        if (first, second, kept) != (True, False, b"first"):
+            raise StorageError(
+                f"{self.root}: this store replaces an object that it was asked to create only if "
+                "there is none (PutObject with If-None-Match: *), so two runs at once could mix up "
+                "images; take one that honors it, as Amazon S3 does"
+            )
 
     def replace(self, path: str, data: pa.Buffer | bytes) -> None:
         """Put other content in the place of a file, whole; only ever an end of its content."""
@@ -333,9 +364,21 @@ def _link(draft: Path, final: Path) -> bool:
         os.link(draft, final)
     except FileExistsError:
         return False
-    descriptor = os.open(final.parent, os.O_RDONLY)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        raise StorageError(
+            f"{final}: this file system makes no hard links, by which wslabel gives a whole file "
+            f"its name; take another one, or S3 ({reason_of(error)})"
+        ) from error
+    sync_folder(final.parent)
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """See that the names in a folder outlast a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    return True

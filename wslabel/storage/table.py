@@ -11,9 +11,9 @@ Every file says of which images its rows are, and is read only where these are t
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,6 +32,8 @@ MANIFEST = "images"
 
 SUPERSEDED = b"wslabel.superseded"
 """Key in the footer of a file whose rows stand in a newer generation of its shard."""
+
+T = TypeVar("T")
 
 Generations = Mapping[int, int]
 """The newest committed generation of each shard."""
@@ -159,14 +161,18 @@ class Table:
 
     def read_row_group(self, name: str, index: int, columns: Sequence[str]) -> pa.Table:
         """Read columns of one row group of a file: of a group's file, one shard."""
-        with self._stream(name) as stream:
+
+        def read(stream: pa.NativeFile) -> pa.Table:
             file = pq.ParquetFile(stream)
             self._check(name, file.metadata, only=index)
             return file.read_row_group(index, columns=columns, use_threads=False)
 
+        return self._parts(name, read)
+
     def read_rows(self, name: str, columns: Sequence[str], rows: slice) -> pa.Table:
         """Read columns of some consecutive rows of a file, and only the row groups they are in."""
-        with self._stream(name) as stream:
+
+        def read(stream: pa.NativeFile) -> pa.Table:
             file = pq.ParquetFile(stream)
             self._check(name, file.metadata)
             sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
@@ -178,14 +184,15 @@ class Table:
             first = rows.start - starts[wanted[0]] if wanted else 0
             return table.slice(first, rows.stop - rows.start)
 
+        return self._parts(name, read)
+
     def footer(self, name: str) -> pq.FileMetaData:
         """Read what a file says of itself: rows, columns, null counts."""
-        with self._stream(name) as stream:
-            return pq.read_metadata(stream)
+        return self._parts(name, pq.read_metadata)
 
-    def _stream(self, name: str) -> pa.NativeFile:
+    def _parts(self, name: str, read: Callable[[pa.NativeFile], T]) -> T:
         try:
-            return self.location.open(self.path(name))
+            return self.location.read_parts(self.path(name), read)
         except FileNotFoundError:
             raise self._gone(name) from None
 

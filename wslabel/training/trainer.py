@@ -12,9 +12,9 @@ import ray
 import ray.train
 import ray.train.torch
 import torch
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from wslabel.config.optimization import Optimization
+from wslabel.engine.cluster import beside_driver
 from wslabel.errors import TrainingError
 from wslabel.training.cores import keep_to_own_cores
 from wslabel.training.events import EpochEvent, EventQueue, OnEvent
@@ -47,7 +47,7 @@ def train(runs: Sequence[Run], store: ModelStore, on_event: OnEvent) -> None:
         TrainingError: A worker failed more often than the settings allow.
     """
     _be_quiet()
-    queue = _event_queue()
+    queue = ray.remote(num_cpus=0, scheduling_strategy=beside_driver())(EventQueue).remote()
     work: _Work = {"runs": list(runs), "store": store, "queue": queue}
     with tempfile.TemporaryDirectory(prefix="wslabel-train-") as folder:
         trainer = _trainer(work, runs[0].settings, folder)
@@ -66,12 +66,6 @@ def _be_quiet() -> None:
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
     for name in ("ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
-def _event_queue() -> Any:
-    """Start the queue where the driver is, whose end is the end of the run anyway."""
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(num_cpus=0, scheduling_strategy=here)(EventQueue).remote()
 
 
 def _trainer(work: _Work, settings: Optimization, folder: str) -> ray.train.torch.TorchTrainer:

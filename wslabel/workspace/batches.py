@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wslabel.columns import to_array
-from wslabel.labeling.labeling_function import features_of
+from wslabel.labeling.labeling_function import features_of, place_of
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table, shard_name
 from wslabel.workspace.groups import GroupItem
@@ -38,23 +38,22 @@ class BatchReader:
             StorageError: A table holds other images than the rest.
         """
         batch: dict[str, np.ndarray] = {}
-        for feature, names in self._by_table().items():
-            folder = self.folders[feature] if feature else "images"
-            file = shard_name(shard, generations[feature] if feature else 0)
-            wanted = names if "image_id" in batch else ["image_id", *names]
-            table = Table(self.location, folder).read(file, wanted)
-            for name in wanted:
-                key = f"{feature}.{name}" if feature and name != "image_id" else name
-                batch[key] = to_array(table.column(name))
+        for feature, columns in self._by_table().items():
+            folder = "images" if feature is None else self.folders[feature]
+            file = shard_name(shard, 0 if feature is None else generations[feature])
+            wanted = columns if "image_id" in batch else {"image_id": "image_id"} | columns
+            table = Table(self.location, folder).read(file, list(wanted.values()))
+            for column, name in wanted.items():
+                batch[column] = to_array(table.column(name))
         return batch
 
-    def _by_table(self) -> dict[str, list[str]]:
-        """Group the columns by their feature; metadata are in the images, under ''."""
-        tables: dict[str, list[str]] = {}
+    def _by_table(self) -> dict[str | None, dict[str, str]]:
+        """Give the columns of each feature, and under None metadata, with their names there."""
+        tables: dict[str | None, dict[str, str]] = {}
         for column in self.columns:
-            feature, _, name = column.rpartition(".")
-            tables.setdefault(feature, []).append(name)
-        return tables or {"": []}
+            feature, name = place_of(column, self.folders)
+            tables.setdefault(feature, {})[column] = name
+        return tables or {None: {}}
 
 
 def read_shards(reader: BatchReader, item: GroupItem) -> list[dict[str, np.ndarray]]:
@@ -67,5 +66,6 @@ def read_shards(reader: BatchReader, item: GroupItem) -> list[dict[str, np.ndarr
 
 def batch_reader(workspace: Workspace, columns: Sequence[str]) -> BatchReader:
     """Read columns of a workspace."""
-    folders = {name: workspace.extractors[name].folder for name in features_of(columns)}
+    extractors = workspace.extractors
+    folders = {name: extractors[name].folder for name in features_of(columns, extractors)}
     return BatchReader(location=workspace.location, columns=columns, folders=folders)

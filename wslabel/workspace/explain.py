@@ -1,11 +1,13 @@
 """Why one image has its label: what was seen of it, who voted how, by how much, and the result."""
 
+from datetime import date, time, timedelta
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
 from wslabel.errors import SourceError, nearest
+from wslabel.labeling.applier import own_batches
 from wslabel.labeling.labeling_function import features_of
 from wslabel.schema import ABSTAIN
 from wslabel.storage.table import Table, shard_name
@@ -46,7 +48,7 @@ def _find(workspace: Workspace, image_id: str) -> tuple[int, int, Values]:
         row = pc.index(images.column("image_id"), image_id).as_py()
         if row >= 0:
             image: Values = images.slice(row, 1).to_pylist()[0]
-            return shard, row, image
+            return shard, row, {key: _shortened(value) for key, value in image.items()}
         known += images.column("image_id").to_pylist() if len(known) < 100_000 else []
     raise SourceError(f"no image has the id '{image_id}'; {nearest(image_id, known)}")
 
@@ -72,6 +74,8 @@ def _feature(workspace: Workspace, name: str, shard: int, row: int) -> Values:
 def _shortened(value: Any) -> Any:
     if isinstance(value, list) and len(value) >= LONG:
         return f"{len(value)} numbers"
+    if isinstance(value, date | time | timedelta):
+        return str(value)
     return f"{len(value):,} bytes" if isinstance(value, bytes) else value
 
 
@@ -134,15 +138,15 @@ def _named(values: Values, classes: list[str]) -> Values:
 def _scores(workspace: Workspace, shard: int, row: int) -> dict[str, Values]:
     """Give score and thresholds of the labeling functions that go by a number."""
     functions = workspace.functions.applier.functions
-    reads = list(dict.fromkeys(c for lf in functions if lf.thresholds for c in lf.reads))
-    generations = {name: workspace.generations[name][shard] for name in features_of(reads)}
+    scored = [lf for lf in functions if lf.thresholds]
+    reads = list(dict.fromkeys(column for lf in scored for column in lf.reads))
+    features = features_of(reads, workspace.extractors)
+    generations = {name: workspace.generations[name][shard] for name in features}
     columns = batch_reader(workspace, reads).read(shard, generations)
     batch = {name: column[row : row + 1] for name, column in columns.items()}
-    scores: dict[str, Values] = {}
-    for lf in functions:
-        scores[lf.name] = {}
-        if lf.thresholds:
-            score = float(lf.scores(batch)[0])
-            shown = None if np.isnan(score) else round(score, 4)
-            scores[lf.name] = {"score": shown} | dict(lf.thresholds)
+    scores: dict[str, Values] = {lf.name: {} for lf in functions}
+    for lf, own in own_batches(scored, batch):
+        score = float(lf.scores(own)[0])
+        shown = None if np.isnan(score) else round(score, 4)
+        scores[lf.name] = {"score": shown} | dict(lf.thresholds)
     return scores

@@ -73,7 +73,7 @@ class FunctionContext:
             for config, one in zip(settings, made, strict=True)
         ]
         identity = fingerprint(self.classes, identities)
-        modules = tuple(one.module for one in made if one.module is not None)
+        modules = tuple(module for one in made for module in one.modules)
         return Functions(applier, identity, modules)
 
     def facts(self, feature: str) -> FeatureFacts:

@@ -154,7 +154,7 @@ class Workspace:
     @cached_property
     def voting_features(self) -> list[str]:
         """Features that some labeling function reads."""
-        return features_of(self.functions.applier.reads)
+        return features_of(self.functions.applier.reads, self.extractors)
 
     def derived(self, folder: str, inputs: Mapping[str, Generations] | None = None) -> GroupTable:
         """Look at a derived table.

@@ -43,7 +43,10 @@ def test_images_without_input_and_those_learned_from_stay_as_null_rows(tmp_path:
     location = write(tmp_path, rows)
     group = label_groups()[0]
     folds = (np.arange(len(SHARDS) * ROWS) % 2).astype(np.int16)
-    tables = [pa.table({"fold": folds[i * ROWS : (i + 1) * ROWS]}) for i in range(3)]
+    rows_of = [range(i * ROWS, (i + 1) * ROWS) for i in range(3)]
+    tables = [
+        pa.table({"image_id": [f"image-{i}" for i in own], "fold": folds[own]}) for own in rows_of
+    ]
     Table(location, "folds/x").commit(group.name, tables)
     learned = FoldPart(ShardReader(location, "folds/x", {0: group.name}), 1, is_held=True)
     networks = {

@@ -67,7 +67,9 @@ def _counts(workspace: Workspace) -> ReportCounts:
         classes=tuple(workspace.project.classes),
         functions=scored,
         reader=batch_reader(workspace, reads),
-        generations={name: workspace.generations[name] for name in features_of(reads)},
+        generations={
+            name: workspace.generations[name] for name in features_of(reads, workspace.extractors)
+        },
     )
     results = execute(
         workspace.project.engine,

@@ -10,7 +10,7 @@ import pyarrow as pa
 from wslabel import schema
 from wslabel.columns import to_array
 from wslabel.engine.step import ItemResult
-from wslabel.labeling.applier import with_cosines
+from wslabel.labeling.applier import own_batches
 from wslabel.labeling.labeling_function import LabelingFunction
 from wslabel.metrics import Calibration, calibrate
 from wslabel.report.statistics import (
@@ -162,10 +162,9 @@ class ReportCountsStep:
         counted: dict[str, Histogram] = {}
         for shard in shards if self.functions else ():
             known = {name: newest[shard] for name, newest in self.generations.items()}
-            batch = with_cosines(self.functions, self.reader.read(shard, known))
-            for lf in self.functions:
+            for lf, own in own_batches(self.functions, self.reader.read(shard, known)):
                 assert lf.score_range is not None
-                scores = histogram(lf.scores(batch), *lf.score_range, SCORE_BINS)
+                scores = histogram(lf.scores(own), *lf.score_range, SCORE_BINS)
                 counted[lf.name] = counted[lf.name] + scores if lf.name in counted else scores
         return counted
 

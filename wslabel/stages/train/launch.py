@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from wslabel.config.optimization import Optimization
 from wslabel.engine.execute import connect
-from wslabel.engine.plan import Resources
+from wslabel.engine.plan import Node, Resources
 from wslabel.engine.progress import Show, showing, tell
 from wslabel.errors import ClusterTooSmall
 from wslabel.stages.train.start import check_start
@@ -84,15 +84,12 @@ def refuse_too_many(settings: Optimization, cluster: Resources) -> None:
     """Refuse a group of workers that the cluster can never hold.
 
     Raises:
-        ClusterTooSmall: Even the fewest workers need more than there is.
+        ClusterTooSmall: Even the fewest workers find no room on its machines.
     """
-    least = settings.least_workers
-    for unit, each, has in (
-        ("CPUs", settings.cpus_per_worker, cluster.cpus),
-        ("GPUs", settings.gpus_per_worker if settings.use_gpu else 0.0, cluster.gpus),
-    ):
-        if least * each > has:
-            raise ClusterTooSmall(
-                f"training.workers: {least} of {each:g} {unit} each need {least * each:g}, "
-                f"the cluster has {has:g}"
-            )
+    each = Node(settings.cpus_per_worker, settings.gpus_per_worker if settings.use_gpu else 0.0)
+    fitting, least = cluster.room(each.cpus, each.gpus), settings.least_workers
+    if fitting < least:
+        raise ClusterTooSmall(
+            f"training.workers: {least} of {each} each are needed, {fitting} find room: "
+            f"the cluster has {cluster}"
+        )
