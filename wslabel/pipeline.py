@@ -29,10 +29,12 @@ class Options:
     Attributes:
         retry: Error kinds whose images are taken up again.
         refresh: Whether thresholds that are given by quantile are found anew.
+        shards: Shards that are worked on, whatever is ingested meanwhile; None for all.
     """
 
     retry: frozenset[str] = frozenset()
     refresh: bool = False
+    shards: tuple[int, ...] | None = None
 
 
 def _never(_: Workspace) -> None:
@@ -76,7 +78,7 @@ def _featurize(workspace: Workspace, options: Options) -> StageResult:
 def _vote(workspace: Workspace, options: Options) -> StageResult:
     from wslabel.stages import vote  # noqa: PLC0415 - dispatches a stage
 
-    return vote.run(Workspace(workspace.project, refresh=options.refresh))
+    return vote.run(workspace.anew(refresh=options.refresh))
 
 
 def _label(workspace: Workspace, _: Options) -> StageResult:
@@ -193,20 +195,26 @@ STAGES = (
 
 
 def run(
-    project: Project, *, until: str | None = None, options: Options | None = None
+    project: Project,
+    *,
+    first: str | None = None,
+    until: str | None = None,
+    options: Options | None = None,
 ) -> Iterator[StageResult]:
     """Do what is not yet done, in order, and tell about each stage as it ends.
 
     Args:
         project: What to do.
+        first: Name of the first stage to do; None begins with the images.
         until: Name of the last stage to do; None for all.
         options: What is asked beyond what the project file says.
 
     Raises:
         ConfigError: There is no such stage.
     """
+    begin = 0 if first is None else STAGES.index(stage(first))
     last = len(STAGES) if until is None else STAGES.index(stage(until)) + 1
-    for one in STAGES[:last]:
+    for one in STAGES[begin:last]:
         if one.applies(project):
             yield do(one, project, options)
 
@@ -226,8 +234,9 @@ def run_stage(project: Project, name: str, options: Options | None = None) -> St
 
 def do(one: Stage, project: Project, options: Options | None = None) -> StageResult:
     """Do one stage, unless nothing is missing, and keep how long it took."""
-    workspace = Workspace(project)
-    result = one.finished(workspace) or one.run(workspace, options or Options())
+    options = options or Options()
+    workspace = Workspace(project, shards=options.shards)
+    result = one.finished(workspace) or one.run(workspace, options)
     if result.made and one.is_logged:
         entry = {"stage": result.stage, "made": result.made, "errors": dict(result.errors)}
         entry |= {"num_images": result.num_images, "seconds": result.seconds}

@@ -6,16 +6,20 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import LINEAR, Learnable, write_config
+from tests.conftest import CNN, LINEAR, Learnable, paint, tiny_config, write_config
 from wslabel import pipeline
 from wslabel.config.training import Training
 from wslabel.engine.plan import Node, Resources
 from wslabel.errors import ClusterTooSmall, ConfigError
+from wslabel.experiments import sweep as module
 from wslabel.experiments.sweep import share, sweep
-from wslabel.experiments.train_trial import BestScores
+from wslabel.experiments.train_trial import BestScores, TrainTrial
 from wslabel.project.loading import load
+from wslabel.project.project import Project
 from wslabel.stages import evaluate
 from wslabel.training.events import EpochEvent
+from wslabel.training.tuner import search
+from wslabel.workspace.networks import Network
 from wslabel.workspace.workspace import Workspace
 
 
@@ -89,6 +93,54 @@ def test_trials_of_two_workers_never_wait_for_each_other(learnable: Learnable) -
     assert [trial.epochs for trial in trials] == [1, 1]
 
 
+def test_images_that_come_while_a_sweep_runs_are_for_the_next(
+    photos: Path, cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = CNN | {"labels": "soft", "validate_on": "weak", "epochs": 1}
+    config = tiny_config(photos, training=training)
+    config["features"] |= {"thumbnail": {"size": 32}}
+    project = load(write_config(tmp_path / "p.yaml", config))
+    grid = {"training.label_smoothing": {"grid": [0.0, 0.1]}}
+    how = {"project": "p.yaml", "search": grid, "concurrent": 1}
+    path = write_config(tmp_path / "sweep.yaml", how)
+
+    def after_new_ones(*args: Any, **more: Any) -> Any:
+        for index in range(8):
+            paint(photos / "coast" / f"new{index}.jpg", "sea", 500 + index)
+        return search(*args, **more)
+
+    monkeypatch.setattr(module, "search", after_new_ones)
+    first = sweep(path)
+    shards = Workspace(project).shards
+    assert len(shards) == 8  # none of the new ones was ingested by a trial
+    own = {network.folder for v in (0.0, 0.1) for network in networks_with(project, v, shards)}
+    assert {trial.network for trial in first.trials.trials} == own
+    # Another driver ingests them: trials that begin later see what the earlier ones saw.
+    pipeline.run_stage(project, "ingest")
+    assert len(Workspace(project).shards) == 9
+    told: list[Any] = []
+    for smoothing in (0.1, 0.2):
+        raw = config | {"training": training | {"select_by": "accuracy"}}
+        trial = TrainTrial(
+            file=tmp_path / "p.yaml", raw=raw, shards=tuple(shards), metric="accuracy"
+        )
+        trial({"training.label_smoothing": smoothing}, told.append)
+        (network,) = networks_with(project, smoothing, shards)
+        assert told[-1]["network"] == network.folder
+
+
+def networks_with(project: Project, smoothing: float, shards: list[int]) -> list[Network]:
+    """Name the network of a trial that sees some shards."""
+    assert project.training is not None
+    changed = project.training.model_validate(
+        project.training.model_dump(exclude_unset=True)
+        | {"label_smoothing": smoothing}
+        | {"select_by": "accuracy"}
+    )
+    own = project.model_copy(update={"training": changed})
+    return list(Workspace(own, shards=shards).networks.values())
+
+
 def a_training(**more: Any) -> Training:
     return Training.model_validate({"feature": "x"} | more)
 
@@ -133,7 +185,7 @@ def test_a_trial_that_goes_on_tells_what_it_was_like_before() -> None:
     told: list[Any] = []
     scores = BestScores("loss", "models/x", told.append)
     earlier = tuple({"epoch": e, "validation_loss": loss} for e, loss in ((1, 0.2), (2, 0.5)))
-    scores.on_event(EpochEvent(name="soft", epochs=3, record=earlier[-1], earlier=earlier))
+    scores.on_event(EpochEvent(name="soft", epochs=3, earlier=earlier))
     scores.on_event(EpochEvent(name="soft", epochs=3, record={"epoch": 3, "validation_loss": 0.4}))
     assert [(record["epoch"], record["score"]) for record in told] == [
         (1, -0.2),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import boto3
@@ -69,6 +70,17 @@ class TestOnDiskAndS3:
         assert place.create("large", data)
         assert not place.create("large", data[::-1])
         assert place.read("large").to_pybytes() == data
+
+    def test_a_file_is_written_to_a_stream_once_and_whole(self, place: Location) -> None:
+        def write(stream: Any) -> None:
+            stream.write(b"sea")
+            assert not place.exists("t/a")
+            stream.write(memoryview(b" and land"))
+
+        assert place.create_by("t/a", write)
+        assert place.read("t/a").to_pybytes() == b"sea and land"
+        assert not place.create_by("t/a", lambda stream: stream.write(b"late"))
+        assert place.read("t/a").to_pybytes() == b"sea and land"
 
     def test_a_second_writer_leaves_the_first_file(self, place: Location) -> None:
         assert place.create("t/a", b"first") is True

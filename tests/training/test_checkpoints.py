@@ -20,6 +20,7 @@ STATE: State = {
     "next_epoch": 3,
     "best_epoch": 2,
     "history": [{"epoch": 1.0, "loss": 0.5}],
+    "begun": None,
 }
 
 

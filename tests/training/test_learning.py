@@ -8,7 +8,7 @@ import torch
 
 from tests.training.toys import Arrays, a_run, blobs, linear
 from wslabel.errors import TrainingError
-from wslabel.training.learning import learn
+from wslabel.training.learning import learn, seed_of
 from wslabel.training.loop import fit
 from wslabel.training.losses import cross_entropy
 from wslabel.training.optimizer import Optimizer
@@ -61,3 +61,18 @@ def test_a_network_that_is_not_sure_learns_nothing_and_is_refused() -> None:
     with pytest.raises(TrainingError, match=r"model_confidence_threshold: .* nowhere as sure as 1"):
         fit(unsure, WorkerContext())
     assert fit(sure, WorkerContext()).history[0]["loss"] > 0
+
+
+def test_each_worker_and_pause_has_a_seed_of_its_own_that_torch_takes() -> None:
+    seeds = [
+        seed_of(seed, epoch, rank, pause)
+        for seed in range(3)
+        for epoch in range(9)
+        for rank in range(4)
+        for pause in range(5)
+    ]
+    assert len(set(seeds)) == len(seeds)
+    for seed in seeds:
+        torch.manual_seed(seed)
+    # Fixed for good, whatever Python's or numpy's version.
+    assert seed_of(0, 0, 0) == 15793235383387715774

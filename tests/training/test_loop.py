@@ -12,11 +12,14 @@ from tests.training.toys import Arrays, a_run, blobs, linear, pictures
 from wslabel.config.preprocess import Preprocess
 from wslabel.networks.factory import BuildOnImages
 from wslabel.networks.modules import Cnn
-from wslabel.training.checkpoints import State, pack, unpack
+from wslabel.training.checkpoints import Position, State, pack, serialize, unpack
 from wslabel.training.events import Record
-from wslabel.training.loop import fit, seed_of
+from wslabel.training.learning import PAUSE_STEPS
+from wslabel.training.loop import fit
 from wslabel.training.losses import cross_entropy
+from wslabel.training.mixup import Mixup
 from wslabel.training.run import Run
+from wslabel.training.supervised import Supervised
 from wslabel.training.worker_context import WorkerContext
 
 PREPROCESS = Preprocess(resize=8, crop=8)
@@ -44,15 +47,6 @@ def test_a_run_starts_afresh_whatever_ran_before() -> None:
     first = weights_of(a_run())
     fit(a_run(settings={"seed": 5, "epochs": 1}), WorkerContext())
     assert torch.equal(weights_of(a_run())["weight"], first["weight"])
-
-
-def test_each_worker_and_epoch_has_a_seed_of_its_own_that_torch_takes() -> None:
-    seeds = [seed_of(seed, e, r) for seed in range(3) for e in range(20) for r in range(4)]
-    assert len(set(seeds)) == len(seeds)
-    for seed in seeds:
-        torch.manual_seed(seed)
-    # Fixed for good, whatever Python's or numpy's version.
-    assert seed_of(0, 0, 0) == 15793235383387715774
 
 
 def test_what_dropout_draws_follows_from_the_seed() -> None:
@@ -140,13 +134,31 @@ class Shelf:
     def __init__(self) -> None:
         self.data: bytes | None = None
 
-    def latest(self) -> State | None:
-        return None if self.data is None else unpack(self.data)
+    def latest(self) -> bytes | None:
+        return self.data
 
-    def keep(self, epoch: int, state: State) -> None:
+    def keep(self, position: Position, state: State) -> None:
         sink = io.BytesIO()
         pack(state, sink)
         self.data = sink.getvalue()
+
+
+class Deadly(Shelf):
+    """Kills who keeps the checkpoint of some position, once it is kept."""
+
+    def __init__(self, position: Position) -> None:
+        super().__init__()
+        self.position = position
+
+    def keep(self, position: Position, state: State) -> None:
+        super().keep(position, state)
+        if position == self.position:
+            raise Killed
+
+
+def state_of(shelf: Shelf) -> State:
+    assert shelf.data is not None
+    return unpack(shelf.data)
 
 
 def cnn() -> torch.nn.Module:
@@ -182,11 +194,86 @@ def test_a_killed_run_ends_with_the_very_network_of_one_that_was_not(
 
     with pytest.raises(Killed):
         fit(run, WorkerContext(), None, shelf, on_epoch)
-    resumed = fit(run, WorkerContext(), shelf.latest(), shelf)
+    resumed = fit(run, WorkerContext(), state_of(shelf), shelf)
     assert losses_of(resumed.history) == losses_of(whole.history)
     for name, tensor in whole.tensors.items():
         assert torch.equal(resumed.tensors[name], tensor), name
     assert resumed.best_epoch == whole.best_epoch
+
+
+class Dropping(torch.nn.Module):
+    """Draws in every step, and remembers what it has seen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = torch.nn.Sequential(
+            torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Dropout(0.5),
+            torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(4, 2),
+        )  # fmt: skip
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return self.layers(values)
+
+
+AT_ONCE = {"checkpoint_every_s": 1e-9}
+"""At every pause."""
+
+
+def long_epochs(**settings: Any) -> Run:
+    """Epochs of 25 steps, in which images are mixed and outputs dropped at random."""
+    base = CNN | {"epochs": 2, "mixup": 0.2, "cutmix": 0.3, "validate_on": "weak"} | settings
+    run = a_run(
+        build=BuildOnImages(Dropping, PREPROCESS),
+        train=pictures(99, 4),
+        validate=pictures(9, 4, seed=3),
+        settings=base,
+    )
+    mix = Mixup(run.supervision.mixup, run.supervision.cutmix)
+    return replace(run, objective=Supervised(run.supervision, mix))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("place", [(0, PAUSE_STEPS), (0, 3 * PAUSE_STEPS), (1, 0), (1, 16)])
+def test_a_run_killed_within_an_epoch_ends_as_one_that_was_not(
+    place: tuple[int, int], precision: str
+) -> None:
+    run = long_epochs(**AT_ONCE, precision=precision)
+    whole = fit(long_epochs(checkpoint_every_s=None, precision=precision), WorkerContext())
+    shelf = Deadly(Position(*place))
+    with pytest.raises(Killed):
+        fit(run, WorkerContext(), None, shelf)
+    resumed = fit(run, WorkerContext(), state_of(shelf))
+    assert serialize(resumed) == serialize(whole)  # history and all
+    assert resumed.history[-1]["images_per_s"] > 0
+
+
+def test_what_was_learned_from_before_is_not_read_again() -> None:
+    shelf, read = Deadly(Position(0, 16)), list[int]()
+
+    class Counting(Arrays):
+        def __call__(self, epoch: int, rank: int, world_size: int, first: int = 0) -> Any:
+            read.append(first)
+            return super().__call__(epoch, rank, world_size, first)
+
+    run = replace(long_epochs(**AT_ONCE), train=Counting(**vars(pictures(99, 4))))
+    with pytest.raises(Killed):
+        fit(run, WorkerContext(), None, shelf)
+    fit(run, WorkerContext(), state_of(shelf))
+    assert read == [0, 16, 0]
+
+
+@pytest.mark.parametrize(("every_s", "number"), [(None, 2), (3600.0, 2), (1e-9, 8)])
+def test_checkpoints_come_by_time_and_after_each_epoch(every_s: float | None, number: int) -> None:
+    places = list[Position]()
+
+    class Noting(Shelf):
+        def keep(self, position: Position, state: State) -> None:
+            places.append(position)
+
+    fit(long_epochs(checkpoint_every_s=every_s), WorkerContext(), None, Noting())
+    assert len(places) == number
+    assert places == sorted(set(places))
+    assert {(1, 0), (2, 0)} <= set(places)
 
 
 def test_a_frozen_body_stays_and_then_learns_slowly() -> None:

@@ -1,7 +1,5 @@
 """Two real workers share gradients and learn what one learns from the same batches."""
 
-import os
-import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,17 +7,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 
-from tests.training.toys import Arrays, a_run, a_training, blobs, pictures
+from tests.training.toys import Arrays, a_run, a_training, blobs, in_a_group_of_two, pictures
 from wslabel.config.preprocess import Preprocess
+from wslabel.errors import TrainingError
 from wslabel.networks.factory import Builder, BuildOnImages, BuildProjecting
+from wslabel.training import worker_context
 from wslabel.training.loop import fit
 from wslabel.training.objectives import Objective
 from wslabel.training.run import Run
 from wslabel.training.self_supervised import Rotation, SimClr
-from wslabel.training.worker_context import WorkerContext
+from wslabel.training.worker_context import (
+    WorkerContext,
+    bytes_from_first,
+    first_does,
+    from_first,
+    record_from_first,
+)
 
 PREPROCESS = Preprocess(resize=8, crop=8)
 TOLERANCE = 5e-4
@@ -114,31 +118,57 @@ def runs() -> dict[str, Run]:
     }
 
 
-def wrapped(module: torch.nn.Module) -> torch.nn.Module:
-    return torch.nn.parallel.DistributedDataParallel(module)
-
-
-def work(rank: int, port: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    where = f"tcp://127.0.0.1:{port}"
-    dist.init_process_group("gloo", rank=rank, world_size=2, init_method=where)
+def work(worker: WorkerContext, folder: str) -> None:
     local = a_run(train=pictures(20, 8), settings=CNN | {"batch_norm": "local"}, **on_images())
     for name, run in (runs() | {"local": local}).items():
-        fitted = fit(run, WorkerContext(rank=rank, world_size=2, wrap=wrapped))
-        torch.save([fitted.tensors, fitted.history], Path(folder, f"{name}-{rank}.pt"))
-    dist.destroy_process_group()
+        fitted = fit(run, worker)
+        torch.save([fitted.tensors, fitted.history], Path(folder, f"{name}-{worker.rank}.pt"))
+    torch.save(exchanged(worker), Path(folder, f"exchanged-{worker.rank}.pt"))
+
+
+def exchanged(worker: WorkerContext) -> list[Any]:
+    """What a worker has after each exchange, having brought something of its own."""
+    mine = np.arange(10, dtype=np.uint8) + 10 * worker.rank
+    worker_context.SENT_BYTES = 4
+    return [
+        from_first(torch.tensor([worker.rank + 0.5]), worker).tolist(),
+        record_from_first({"loss": worker.rank + 0.1}, worker),
+        bytes(bytes_from_first(mine.tobytes(), worker)),
+        bytes_from_first(None if worker.is_first else mine, worker),
+        what_is_done(worker, fails=False),
+        what_is_done(worker, fails=True),
+    ]
+
+
+def what_is_done(worker: WorkerContext, *, fails: bool) -> list[str]:
+    done = list[str]()
+
+    def action() -> None:
+        done.append("done")
+        if fails:
+            raise OSError("no room")
+
+    try:
+        first_does(action, worker)
+    except (OSError, TrainingError) as error:
+        done.append(f"{type(error).__name__}: {error}")
+    return done
 
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What each of two workers ends with."""
     folder = tmp_path_factory.mktemp("group")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    mp.spawn(work, (port, str(folder)), nprocs=2)
+    in_a_group_of_two(work, str(folder))
     return folder
+
+
+def test_the_first_worker_tells_and_acts_for_all(together: Path) -> None:
+    told = [[0.5], {"loss": 0.1}, bytes(range(10)), None]
+    first, second = (torch.load(together / f"exchanged-{rank}.pt") for rank in range(2))
+    assert first == [*told, ["done"], ["done", "OSError: no room"]]
+    # The others do not act, and do not wait for one that failed.
+    assert second == [*told, [], ["TrainingError: the first worker of the group failed"]]
 
 
 @pytest.mark.parametrize("name", runs())

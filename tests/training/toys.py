@@ -1,17 +1,23 @@
 """Small examples and networks for tests of training."""
 
-from collections.abc import Iterator
+import os
+import socket
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 
 from wslabel.config.training import Training
 from wslabel.examples.sampler import assign_batches
 from wslabel.training.batch import Batch
 from wslabel.training.run import Run
 from wslabel.training.supervised import Supervised
+from wslabel.training.worker_context import WorkerContext
 
 
 @dataclass(frozen=True)
@@ -84,3 +90,28 @@ def a_run(**changes: Any) -> Run:
         train=blobs(50, 16),
     )
     return replace(run, **changes)
+
+
+Work = Callable[[WorkerContext, str], None]
+
+
+def wrapped(module: torch.nn.Module) -> torch.nn.Module:
+    return torch.nn.parallel.DistributedDataParallel(module)
+
+
+def _member(rank: int, port: int, work: Work, folder: str) -> None:
+    torch.set_num_threads(1)
+    where = f"tcp://127.0.0.1:{port}"
+    patience = timedelta(seconds=60)  # who waits for the other in vain ends
+    dist.init_process_group("gloo", rank=rank, world_size=2, init_method=where, timeout=patience)
+    work(WorkerContext(rank=rank, world_size=2, wrap=wrapped), folder)
+    dist.destroy_process_group()
+
+
+def in_a_group_of_two(work: Work, folder: str) -> None:
+    """Let two processes do some work together; what they find they leave in the folder."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    mp.spawn(_member, (port, work, folder), nprocs=2)

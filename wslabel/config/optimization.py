@@ -73,6 +73,8 @@ class Optimization(Settings):
         cpus_per_worker: CPUs that each worker reserves.
         loader_threads: Threads that decode and augment ahead of each worker's training step.
         max_failures: Number of times that dead workers are replaced before the run gives up.
+        checkpoint_every_s: Seconds after which a checkpoint is kept within an epoch, too; null
+            keeps one after each epoch alone.
     """
 
     network: str = "linear"
@@ -96,6 +98,7 @@ class Optimization(Settings):
     cpus_per_worker: float = Field(1.0, gt=0.0)
     loader_threads: int = Field(2, ge=1, le=64)
     max_failures: int = Field(3, ge=0)
+    checkpoint_every_s: float | None = Field(600.0, gt=0.0)
 
     @field_validator("network")
     @classmethod

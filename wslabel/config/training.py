@@ -21,6 +21,7 @@ WHERE_IT_RUNS = {
     "cpus_per_worker",
     "loader_threads",
     "max_failures",
+    "checkpoint_every_s",
     "compile",
     "loggers",
 }

@@ -38,6 +38,9 @@ from wslabel.workspace.workspace import Workspace
 Raw = Mapping[str, Any]
 """What a project file says."""
 
+Shards = tuple[int, ...]
+"""Shards of images that a sweep is about."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SweepResult(StageResult):
@@ -86,15 +89,17 @@ def sweep(path: str | Path) -> SweepResult:
     project = _check(settings, file, raw)
     # So that the score is that of the network which is kept.
     raw = changed(file, raw, {"training.select_by": settings.metric})
+    pipeline.run_stage(project, "ingest")  # once: what comes later is for the next sweep
     workspace = Workspace(project)
-    identity = fingerprint(settings, raw, _prepare(settings, file, raw))
+    shards = tuple(workspace.shards)
+    identity = fingerprint(settings, raw, shards, _prepare(settings, file, raw, shards))
     name = f"reports/sweep-{identity}"
     made = 0
     if workspace.location.exists(f"{name}.json"):
         trials = SweepTrials.from_json(workspace.read_json(f"{name}.json"))
     else:
-        results = _search(settings, file, raw, identity)
-        made, trials = len(results), _trials(settings, file, raw, results)
+        results = _search(settings, file, raw, shards, identity)
+        made, trials = len(results), _trials(settings, file, raw, shards, results)
         if not trials.num_failed:  # or they are tried again
             page = render(sweep_page.presentation(project, settings, trials))
             workspace.location.create(f"{name}.html", page.encode())
@@ -154,27 +159,28 @@ def _one_network(file: Path, project: Project) -> Training:
     return training.variant(training.names[0])
 
 
-def _prepare(settings: Sweep, file: Path, raw: Raw) -> list[object]:
+def _prepare(settings: Sweep, file: Path, raw: Raw, shards: Shards) -> list[str]:
     """Make what trials have in common before they start, while the whole cluster is free.
 
-    Gives what all of it is known by: shards of images, and networks that hang on the rest.
+    Gives what all of it is known by: the names of networks, which hang on it.
     """
-    known: list[object] = []
+    known, options = list[str](), pipeline.Options(shards=shards)
     finite = [key for key in settings.upstream if settings.search[key].values is not None]
     values = [_values(settings, key) for key in finite]
     others = {key: _values(settings, key)[0] for key in settings.search if key not in finite}
     for combination in itertools.product(*values):
         chosen = others | dict(zip(finite, combination, strict=True))
         project = build(file, changed(file, raw, chosen))
-        for _ in pipeline.run(project, until="pretrain"):
+        for _ in pipeline.run(project, first="featurize", until="pretrain", options=options):
             pass
-        workspace = Workspace(project)
-        folders = (network.folder for network in workspace.networks.values())
-        known.append([workspace.shards, *folders])
+        networks = Workspace(project, shards=shards).networks
+        known += [network.folder for network in networks.values()]
     return known
 
 
-def _search(settings: Sweep, file: Path, raw: Raw, identity: str) -> list[TrialResult]:
+def _search(
+    settings: Sweep, file: Path, raw: Raw, shards: Shards, identity: str
+) -> list[TrialResult]:
     first = {key: _values(settings, key)[0] for key in settings.search}
     project = build(file, changed(file, raw, first))
     training = _one_network(file, project)
@@ -182,7 +188,7 @@ def _search(settings: Sweep, file: Path, raw: Raw, identity: str) -> list[TrialR
     location = Location(project.workspace, project.s3)
     storage = SweepStorage(location.filesystem, location.base_of("sweeps"), identity)
     # Tune changes the working folder, so paths are made absolute.
-    trial = TrainTrial(file=file.resolve(), raw=raw, metric=settings.metric)
+    trial = TrainTrial(file=file.resolve(), raw=raw, shards=shards, metric=settings.metric)
     return search(settings, trial, storage, resources=resources, concurrent=concurrent)
 
 
@@ -209,7 +215,9 @@ def share(training: Training, cluster: Resources, most: int | None) -> tuple[dic
     return (each if training.most_workers == 1 else {}), concurrent
 
 
-def _trials(settings: Sweep, file: Path, raw: Raw, results: Sequence[TrialResult]) -> SweepTrials:
+def _trials(
+    settings: Sweep, file: Path, raw: Raw, shards: Shards, results: Sequence[TrialResult]
+) -> SweepTrials:
     """Sort trials by their score and judge the best on test, and no other."""
     trials = [
         SweepTrial(
@@ -227,11 +235,12 @@ def _trials(settings: Sweep, file: Path, raw: Raw, results: Sequence[TrialResult
         first = next((trial.error for trial in trials if trial.error), "none was run")
         raise TrainingError(f"sweep: every trial failed: {first}")
     best = build(file, changed(file, raw, trials[0].values))
-    return SweepTrials(metric=settings.metric, trials=tuple(trials), test=_tested(best))
+    return SweepTrials(metric=settings.metric, trials=tuple(trials), test=_tested(best, shards))
 
 
-def _tested(project: Project) -> Performance:
-    (*_, result) = pipeline.run(project, until="evaluate")
+def _tested(project: Project, shards: Shards) -> Performance:
+    options = pipeline.Options(shards=shards)
+    (*_, result) = pipeline.run(project, first="vote", until="evaluate", options=options)
     assert isinstance(result, EvaluateResult)
     (performance,) = result.evaluation.networks.values()
     return performance

@@ -30,12 +30,14 @@ class TrainTrial:
     Attributes:
         file: Project file.
         raw: What it says.
+        shards: Shards of images, the same for all trials, whatever is ingested meanwhile.
         metric: Figure of the validation split that makes one trial better.
         decoded: Images that trials in one process have decoded; an actor runs several.
     """
 
     file: Path
     raw: Mapping[str, Any]
+    shards: tuple[int, ...]
     metric: str
     decoded: DecodedImages = field(default_factory=DecodedImages)
 
@@ -44,9 +46,10 @@ class TrainTrial:
         project = build(self.file, changed(self.file, self.raw, values))
         engine = project.engine.model_copy(update={"driver_groups": LOCAL_GROUPS})
         project = project.model_copy(update={"engine": engine})
-        for _ in pipeline.run(project, until="label"):
+        options = pipeline.Options(shards=self.shards)
+        for _ in pipeline.run(project, first="vote", until="label", options=options):
             pass
-        workspace = Workspace(project)
+        workspace = Workspace(project, shards=self.shards)
         (network,) = workspace.networks.values()
         scores = BestScores(self.metric, network.folder, report)
         if not workspace.location.exists(network.file):
@@ -84,7 +87,7 @@ class BestScores:
 
     def on_event(self, event: EpochEvent) -> None:
         """Report the epochs that an event is about."""
-        for record in event.earlier or (event.record,):
+        for record in event.earlier if event.record is None else (event.record,):
             self.tell(record)
 
     def tell(self, record: Mapping[str, float]) -> None:

@@ -34,6 +34,11 @@ class Predictor:
         self._network = deserialize(build, data).to(self._device)
         self._per_class = per_class
 
+    @property
+    def num_bytes(self) -> int:
+        """Memory that its weights take."""
+        return sum(tensor.nbytes for tensor in self._network.state_dict().values())
+
     @torch.inference_mode()
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         """Give class probabilities; float32 [n, K], of at least one input."""

@@ -1,7 +1,8 @@
 """One root, a local folder or `s3://bucket/prefix`: read, list, and create files that appear whole.
 
-Reading and listing go through pyarrow's filesystems. Creating goes through a hard link on disk and
-one conditional PutObject on S3, so a file appears complete or not at all and is never rewritten.
+Reading and listing go through pyarrow's filesystems. Creating goes through a hard link on disk, and
+on S3 through one conditional PutObject or, of large files, the conditional end of an upload in
+parts; so a file appears complete or not at all and is never rewritten.
 pyarrow's S3 stream is not used for writing: it has no "only if absent", and closing it after an
 exception would commit a truncated object.
 """
@@ -28,6 +29,7 @@ import pyarrow.fs as pafs
 from wslabel.config.base import S3
 from wslabel.errors import StorageError
 from wslabel.failpoints import reach
+from wslabel.storage import multipart
 from wslabel.storage.failures import REFUSALS, answer_of, reason_of, retrying
 
 STAGING = ".staging"
@@ -45,6 +47,8 @@ PASSING = (
     botocore.exceptions.IncompleteReadError,
 )
 T = TypeVar("T")
+Write = Callable[[Any], object]
+"""Writes a file to a stream, of which it needs `write` alone."""
 
 
 @dataclass(frozen=True)
@@ -228,16 +232,63 @@ class Location:
         Raises:
             StorageError: The place takes no files; it says what is to be done.
         """
+        whole = memoryview(data)
+        if whole.nbytes > multipart.PART_BYTES:
+            return self.create_by(path, lambda stream: stream.write(whole))
         create = self._create_s3 if self.is_s3 else self._create_local
+        with self._advising(path):
+            made = retrying(lambda: create(path, whole), self.uri(path))
+        reach("after create", path)
+        return made
+
+    def create_by(self, path: str, write: Write) -> bool:
+        """Make a file of any size appear whole, unless it is there already.
+
+        Args:
+            path: Its path.
+            write: Writes it to a stream; is called again where it has to be written anew.
+
+        Returns:
+            False where another writer was first; its file stays.
+
+        Raises:
+            StorageError: The place takes no files; it says what is to be done.
+        """
+        if self.exists(path):  # or all of it would be written in vain
+            return False
+        with self._advising(path):
+            if self.is_s3:
+                made = self._upload_s3(path, write)
+            else:
+                made = retrying(lambda: self._write_local(path, write), self.uri(path))
+        reach("after create", path)
+        return made
+
+    @contextmanager
+    def _advising(self, path: str) -> Iterator[None]:
         try:
-            made = retrying(lambda: create(path, memoryview(data)), self.uri(path))
+            yield
         except StorageError:
             raise
         except OSError as error:
             advice = REFUSALS.get(answer_of(error)[0], "it cannot be written here")
             raise StorageError(f"{self.uri(path)}: {advice} ({reason_of(error)})") from error
-        reach("after create", path)
-        return made
+
+    def _upload_s3(self, path: str, write: Write) -> bool:
+        """Try each request again by itself: to send all of it again would take too long."""
+
+        def ask(operation: str, **more: Any) -> Any:
+            return retrying(lambda: self._ask_s3(operation, path, **more), self.uri(path))
+
+        with multipart.Upload(ask, multipart.PART_BYTES) as upload:
+            write(upload)
+            reach("before create", path)
+            try:
+                return upload.finish()
+            except OSError:
+                if self.exists(path):  # another writer's, or ours: only its answer was lost
+                    return False
+                raise
 
     def _create_s3(self, path: str, data: memoryview) -> bool:
         reach("before create", path)
@@ -245,34 +296,40 @@ class Location:
         return self._put_s3(path, data, IfNoneMatch="*")
 
     def _put_s3(self, path: str, data: memoryview, **condition: str) -> bool:
+        return self._ask_s3("put_object", path, Body=bytes(data), **condition) is not None
+
+    def _ask_s3(self, operation: str, path: str, **more: Any) -> Any:
+        """Send a request about an object; None where its condition is not met."""
         bucket, _, key = self._full(path).partition("/")
         try:
-            self._writer.put_object(Bucket=bucket, Key=key, Body=bytes(data), **condition)
+            return getattr(self._writer, operation)(Bucket=bucket, Key=key, **more)
         except botocore.exceptions.ClientError as error:
             # Another answer to a race, 409, means that nobody may have won: worth another try.
             if answer_of(error)[0] in ("PreconditionFailed", "412"):
-                return False
+                return None
             raise OSError(reason_of(error)) from error
         except botocore.exceptions.BotoCoreError as error:
             raise unanswered(error, self.uri(path)) or error from error
-        return True
 
     def _create_local(self, path: str, data: memoryview) -> bool:
+        return self._write_local(path, lambda stream: stream.write(data))
+
+    def _write_local(self, path: str, write: Write) -> bool:
         final = Path(self._full(path))
         final.parent.mkdir(parents=True, exist_ok=True)
-        with self._draft(data) as draft:
+        with self._draft(write) as draft:
             reach("before create", path)
             return _link(draft, final)
 
     @contextmanager
-    def _draft(self, data: memoryview) -> Iterator[Path]:
-        """Write data to a file of its own, surely on the disk."""
+    def _draft(self, write: Write) -> Iterator[Path]:
+        """Write a file of its own, surely on the disk."""
         staging = Path(self._base, STAGING)
         staging.mkdir(parents=True, exist_ok=True)
         draft = staging / uuid.uuid4().hex
         try:
             with draft.open("wb") as stream:
-                stream.write(data)
+                write(stream)
                 stream.flush()
                 os.fsync(stream.fileno())
             yield draft
@@ -305,7 +362,7 @@ class Location:
         retrying(lambda: replace(path, memoryview(data)), self.uri(path))
 
     def _replace_local(self, path: str, data: memoryview) -> None:
-        with self._draft(data) as draft:
+        with self._draft(lambda stream: stream.write(data)) as draft:
             draft.replace(self._full(path))
 
     def delete(self, path: str) -> None:

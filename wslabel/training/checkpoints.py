@@ -1,10 +1,10 @@
 """Files of training: checkpoints to go on from, and the trained network."""
 
-import io
 import json
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Protocol, TypedDict
+from typing import Any, BinaryIO, NamedTuple, Protocol, TypedDict
 
+import pyarrow as pa
 import safetensors.torch
 import torch
 
@@ -16,8 +16,43 @@ TIMES = ("seconds", "images_per_s", "data_wait")
 """Figures of an epoch that tell of the machine and not of the network."""
 
 
+class Position(NamedTuple):
+    """How far a network has come.
+
+    Attributes:
+        epoch: Number of epochs that are over.
+        batches: Batches of the next one that were learned from.
+    """
+
+    epoch: int
+    batches: int
+
+
+class EpochState(TypedDict):
+    """What was found in an epoch that is not over.
+
+    Attributes:
+        batches: Batches that were learned from.
+        losses: Sum of the losses that each worker has added up.
+        weight: Sum of what their images count.
+        count: Number of images.
+        waited: Seconds in which data were waited for.
+        seconds: Seconds that it took so far.
+    """
+
+    batches: int
+    losses: list[float]
+    weight: float
+    count: int
+    waited: float
+    seconds: float
+
+
 class State(TypedDict):
-    """All that going on needs; what is random follows from seed and epoch."""
+    """All that going on needs; what is random follows from seed, epoch and batch.
+
+    `begun` is what was found in the epoch that goes on; None between two epochs.
+    """
 
     network: Tensors
     best: Tensors
@@ -27,17 +62,18 @@ class State(TypedDict):
     next_epoch: int
     best_epoch: int
     history: list[Record]
+    begun: EpochState | None
 
 
 class Checkpoints(Protocol):
     """Where the checkpoints of one run are kept."""
 
-    def latest(self) -> State | None:
-        """Give the newest checkpoint; None where there is none."""
+    def latest(self) -> Any:
+        """Give the bytes of the newest checkpoint; None where there is none."""
         ...
 
-    def keep(self, epoch: int, state: State) -> None:
-        """Keep a checkpoint instead of the one before."""
+    def keep(self, position: Position, state: State) -> None:
+        """Keep a checkpoint instead of those that are less far."""
         ...
 
 
@@ -56,14 +92,37 @@ class Fitted:
     best_epoch: int = 0
 
 
+class _Sink:
+    """Keeps why a write failed: torch would put an error of its own in its place."""
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink = sink
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        if self.error is None:
+            try:
+                self._sink.write(data)
+            except OSError as error:
+                self.error = error
+        return len(data)
+
+    def flush(self) -> None:
+        """Do nothing; whoever opened the sink sees to that."""
+
+
 def pack(state: State, sink: BinaryIO) -> None:
-    """Write a checkpoint: tensors, numbers and lists."""
-    torch.save(dict(state), sink)
+    """Write a checkpoint, piece by piece: tensors, numbers and lists."""
+    writing = _Sink(sink)
+    torch.save(dict(state), writing)  # type: ignore[arg-type]
+    if writing.error is not None:
+        raise writing.error
 
 
-def unpack(data: bytes) -> State:
-    """Read a checkpoint without running any code in it."""
-    state: State = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+def unpack(data: Any) -> State:
+    """Read a checkpoint from a buffer, without running any code in it."""
+    source: Any = pa.BufferReader(pa.py_buffer(data))
+    state: State = torch.load(source, map_location="cpu", weights_only=True)
     return state
 
 

@@ -11,19 +11,21 @@ Record = dict[str, float]
 
 @dataclass(frozen=True, kw_only=True)
 class EpochEvent:
-    """What a worker tells while it trains: an epoch is over, or training goes on after some.
+    """What a worker tells while it trains: an epoch is over, or training goes on from a checkpoint.
 
     Attributes:
         name: Name of the network.
         epochs: Number of epochs that its settings ask for.
-        record: What the last epoch was like.
+        record: What the epoch was like that is over; None where training goes on.
         earlier: Records of all epochs before training went on; empty after an epoch of now.
+        batches: Batches of the epoch it goes on in that were learned from before.
     """
 
     name: str
     epochs: int
-    record: Record
+    record: Record | None = None
     earlier: tuple[Record, ...] = ()
+    batches: int = 0
 
 
 OnEvent = Callable[[EpochEvent], None]

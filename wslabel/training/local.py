@@ -5,12 +5,17 @@ from collections.abc import Sequence
 import torch
 
 from wslabel.config.optimization import Optimization
-from wslabel.training.checkpoints import serialize
+from wslabel.training.checkpoints import Checkpoints, State, serialize, unpack
 from wslabel.training.events import EpochEvent, OnEvent, Record
 from wslabel.training.loop import fit
 from wslabel.training.model_store import ModelStore
 from wslabel.training.run import Run
-from wslabel.training.worker_context import WorkerContext, total
+from wslabel.training.worker_context import (
+    WorkerContext,
+    bytes_from_first,
+    first_does,
+    from_first,
+)
 
 
 def train_here(runs: Sequence[Run], store: ModelStore, on_event: OnEvent) -> None:
@@ -41,26 +46,40 @@ def train_run(run: Run, store: ModelStore, worker: WorkerContext, on_event: OnEv
     if _is_done(run, store, worker):
         return
     checkpoints = store.checkpoints(run)
-    checkpoint = checkpoints.latest()
+    checkpoint = _latest(checkpoints, worker)
     if checkpoint is not None:
-        earlier = tuple(checkpoint["history"])
-        on_event(
-            EpochEvent(
-                name=run.name, epochs=run.settings.epochs, record=earlier[-1], earlier=earlier
-            )
-        )
+        on_event(_going_on(run, checkpoint))
 
     def on_epoch(record: Record) -> None:
-        if worker.is_first:
-            store.log(run, record)
+        first_does(lambda: store.log(run, record), worker)
         on_event(EpochEvent(name=run.name, epochs=run.settings.epochs, record=record))
 
     fitted = fit(run, worker, checkpoint, checkpoints, on_epoch)
-    if worker.is_first:
-        store.finish(run, serialize(fitted), fitted.history, fitted.best_epoch)
+    first_does(
+        lambda: store.finish(run, serialize(fitted), fitted.history, fitted.best_epoch), worker
+    )
 
 
 def _is_done(run: Run, store: ModelStore, worker: WorkerContext) -> bool:
     """Let the first worker look for all: they must not disagree on what they train together."""
-    done = torch.tensor([float(worker.is_first and store.is_done(run))], device=worker.device)
-    return bool(float(total(done, worker)))
+    found = [False]
+    first_does(lambda: found.append(store.is_done(run)), worker)
+    return bool(from_first(torch.tensor([float(found[-1])], device=worker.device), worker))
+
+
+def _latest(checkpoints: Checkpoints, worker: WorkerContext) -> State | None:
+    """Let the first worker read for all, lest they go on from two, or from one that is gone."""
+    found = [None]
+    first_does(lambda: found.append(checkpoints.latest()), worker)
+    data = bytes_from_first(found[-1], worker)
+    return None if data is None else unpack(data)
+
+
+def _going_on(run: Run, checkpoint: State) -> EpochEvent:
+    begun = checkpoint["begun"]
+    return EpochEvent(
+        name=run.name,
+        epochs=run.settings.epochs,
+        earlier=tuple(checkpoint["history"]),
+        batches=0 if begun is None else begun["batches"],
+    )

@@ -1,25 +1,36 @@
 """Train one network: a plain loop over epochs that goes on from its last checkpoint.
 
-All that is random follows from the seed, the epoch and the worker, so a run that was killed and
-goes on ends with the very network of a run that was not.
+All that is random follows from the seed, the epoch, the worker and the step, so a run that was
+killed and goes on ends with the very network of a run that was not.
 """
 
 import time
 from collections.abc import Callable
 
-import numpy as np
 import torch
 
 from wslabel.errors import TrainingError
 from wslabel.networks.modules import body_parameters, head
-from wslabel.training.checkpoints import Checkpoints, Fitted, State, Tensors
+from wslabel.training.checkpoints import (
+    Checkpoints,
+    EpochState,
+    Fitted,
+    Position,
+    State,
+    Tensors,
+)
 from wslabel.training.events import Record
-from wslabel.training.learning import learn
+from wslabel.training.learning import Pause, learn
 from wslabel.training.normalization import freeze, synced
 from wslabel.training.optimizer import Optimizer
 from wslabel.training.run import Run
 from wslabel.training.validation import validate
-from wslabel.training.worker_context import WorkerContext
+from wslabel.training.worker_context import (
+    WorkerContext,
+    first_does,
+    from_first,
+    record_from_first,
+)
 
 OnEpoch = Callable[[Record], None]
 
@@ -37,18 +48,20 @@ def fit(
         run: What to train.
         worker: This worker in its group.
         checkpoint: Where to go on from; None starts afresh.
-        checkpoints: Keep the state after each epoch; None keeps none.
+        checkpoints: Keep the state after each epoch, and within it from time to time; None keeps
+            none.
         on_epoch: Is called after each epoch with its record.
     """
     training = OngoingTraining(run, worker)
     if checkpoint is not None:
         training.load(checkpoint)
+    keeping = None if checkpoints is None else _Keeping(training, checkpoints)
     while not training.is_done:
-        record = training.epoch()
+        record = training.epoch(None if keeping is None else keeping.pause)
         if on_epoch is not None:
             on_epoch(record)
-        if worker.is_first and checkpoints is not None:
-            checkpoints.keep(training.next_epoch, training.state())
+        if keeping is not None:
+            keeping.keep(None)
     return Fitted(training.best, training.history, training.best_epoch)
 
 
@@ -56,7 +69,7 @@ class OngoingTraining:
     """A network on its way, with all that a checkpoint must hold."""
 
     def __init__(self, run: Run, worker: WorkerContext) -> None:
-        self._run, self._worker = run, worker
+        self.run, self.worker = run, worker
         torch.manual_seed(run.settings.seed)
         network = run.build().to(worker.device)
         if run.settings.batch_norm == "synced":
@@ -68,18 +81,19 @@ class OngoingTraining:
         self.history: list[Record] = []
         self.best: Tensors = {}
         self.best_epoch = 0
+        self.begun: EpochState | None = None
         self._wrapped: torch.nn.Module | None = None
 
     @property
     def is_done(self) -> bool:
         """Tell whether all epochs are over, or validation has long got no better."""
-        patience = self._run.supervision.patience
+        patience = self.run.supervision.patience
         late = len(self.history) - self.best_epoch
-        is_over = self.next_epoch >= self._run.settings.epochs
+        is_over = self.next_epoch >= self.run.settings.epochs
         return is_over or (patience is not None and late >= patience)
 
-    def state(self) -> State:
-        """Give all that going on needs; what is random follows from seed and epoch."""
+    def state(self, begun: EpochState | None = None) -> State:
+        """Give all that going on needs, within an epoch with what was found in it so far."""
         return {
             "network": _tensors(self.network),
             "best": self.best,
@@ -87,6 +101,7 @@ class OngoingTraining:
             "next_epoch": self.next_epoch,
             "best_epoch": self.best_epoch,
             "history": self.history,
+            "begun": begun,
         }
 
     def load(self, state: State) -> None:
@@ -95,16 +110,19 @@ class OngoingTraining:
         self.optimizer.load(state)
         self.best, self.best_epoch = state["best"], state["best_epoch"]
         self.next_epoch, self.history = state["next_epoch"], state["history"]
+        self.begun = state["begun"]
 
-    def epoch(self) -> Record:
-        """Learn from all examples once, then validate."""
-        epoch, run, worker = self.next_epoch, self._run, self._worker
-        torch.manual_seed(seed_of(run.settings.seed, epoch, worker.rank))
-        start = time.monotonic()
-        record = learn(run, self._prepared(epoch), self.optimizer, worker, epoch)
+    def epoch(self, pause: Pause | None = None) -> Record:
+        """Learn from all examples once, or from those that are left of them, then validate."""
+        epoch, run, worker, begun = self.next_epoch, self.run, self.worker, self.begun
+        start = time.monotonic() - (0.0 if begun is None else begun["seconds"])
+        network = self._prepared(epoch)
+        record = learn(run, network, self.optimizer, worker, epoch, begun, pause)
+        self.begun = None
         record["learning_rate"] = self.optimizer.learning_rate
         if run.validate is not None:
             record |= validate(run, self.network, self.optimizer.precision, worker)
+        record = record_from_first(record, worker)
         self.optimizer.end_epoch(record.get("validation_loss"))
         record |= {"epoch": epoch + 1, "seconds": time.monotonic() - start}
         self.next_epoch = epoch + 1
@@ -115,7 +133,7 @@ class OngoingTraining:
 
     def _prepared(self, epoch: int) -> torch.nn.Module:
         """Set what of the network learns in an epoch, and give it as the group wraps it."""
-        frozen_epochs = self._run.supervision.freeze_epochs
+        frozen_epochs = self.run.supervision.freeze_epochs
         if self._wrapped is None or epoch == frozen_epochs:
             for parameter in body_parameters(self.network) if frozen_epochs else ():
                 parameter.requires_grad_(epoch >= frozen_epochs)
@@ -125,26 +143,42 @@ class OngoingTraining:
             last = head(self.network)
             self.network.eval()
             self.network.get_submodule(last).train()
-        if self._run.settings.batch_norm == "frozen":
+        if self.run.settings.batch_norm == "frozen":
             freeze(self.network)
         return self._wrapped
 
     def _wrap(self) -> torch.nn.Module:
         self._wrapped = None
         network = self.network
-        if self._run.settings.compile:
+        if self.run.settings.compile:
             network = torch.compile(network)  # type: ignore[assignment]
-        return self._worker.wrap(network)
+        return self.worker.wrap(network)
 
 
-def seed_of(seed: int, epoch: int, rank: int) -> int:
-    """Give the seed of a worker's epoch, far from those of all other workers and epochs.
+class _Keeping:
+    """Keeps checkpoints of one training; all workers of a group take part."""
 
-    >>> seed_of(0, 0, 0) == seed_of(0, 0, 1)
-    False
-    """
-    (state,) = np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint64)
-    return int(state)
+    def __init__(self, training: OngoingTraining, checkpoints: Checkpoints) -> None:
+        self._training, self._checkpoints = training, checkpoints
+        self._every_s = training.run.settings.checkpoint_every_s
+        self._kept_at = time.monotonic()
+
+    def pause(self, so_far: Callable[[], EpochState]) -> None:
+        """Keep a checkpoint if the first worker's clock says that it is time."""
+        if self._every_s is None:
+            return
+        worker = self._training.worker
+        is_due = time.monotonic() - self._kept_at >= self._every_s
+        due = from_first(torch.tensor([float(is_due)], device=worker.device), worker)
+        if bool(due):
+            self.keep(so_far())
+
+    def keep(self, begun: EpochState | None) -> None:
+        """Keep a checkpoint of an epoch that has begun, or between two epochs."""
+        training = self._training
+        position = Position(training.next_epoch, 0 if begun is None else begun["batches"])
+        first_does(lambda: self._checkpoints.keep(position, training.state(begun)), training.worker)
+        self._kept_at = time.monotonic()
 
 
 def _is_last_best(run: Run, history: list[Record]) -> bool:

@@ -5,7 +5,7 @@ model. A fresh instance sees the workspace as it is now.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -46,7 +46,14 @@ class ShardItem:
 class Workspace:
     """The tables of one project."""
 
-    def __init__(self, project: Project, *, refresh: bool = False, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        project: Project,
+        *,
+        refresh: bool = False,
+        read_only: bool = False,
+        shards: Sequence[int] | None = None,
+    ) -> None:
         """Open a project's workspace.
 
         Args:
@@ -54,11 +61,21 @@ class Workspace:
             refresh: Whether thresholds by quantile are found anew.
             read_only: Whether no constants are made; a table whose name needs a missing one is
                 `NotMade`.
+            shards: Shards that are looked at, whatever is ingested meanwhile; None for all.
         """
         self.project = project
-        self._refresh = refresh
+        self._refresh, self._read_only, self._only = refresh, read_only, shards
         self.location = Location(project.workspace, project.s3)
         self.constants = Constants(self.location, read_only)
+
+    def anew(self, *, refresh: bool | None = None) -> "Workspace":
+        """Look at the same shards of the same project as they are now."""
+        return Workspace(
+            self.project,
+            refresh=self._refresh if refresh is None else refresh,
+            read_only=self._read_only,
+            shards=self._only,
+        )
 
     @cached_property
     def images(self) -> Table:
@@ -68,7 +85,7 @@ class Workspace:
     @cached_property
     def shards(self) -> list[int]:
         """The shards that were ingested."""
-        return sorted(self.images.generations())
+        return sorted(self.images.generations() if self._only is None else self._only)
 
     @cached_property
     def extractors(self) -> dict[str, Extractor]:
@@ -79,9 +96,13 @@ class Workspace:
     def generations(self) -> dict[str, Generations]:
         """Newest generation of each shard in each feature."""
         return {
-            name: {} if extractor.is_open else extractor.table(self.location).generations()
+            name: {} if extractor.is_open else self._known(extractor.table(self.location))
             for name, extractor in self.extractors.items()
         }
+
+    def _known(self, table: Table) -> Generations:
+        known = table.generations()
+        return known if self._only is None else {s: known[s] for s in self._only if s in known}
 
     def keep_precisions_of(self, other: "Workspace") -> None:
         """Let features be computed as in another workspace, not as is fastest on this machine."""

@@ -55,7 +55,7 @@ def test_an_epoch_is_shown_with_its_figures() -> None:
     on_event = showing_events("train", show)
     on_event(EpochEvent(name="soft", epochs=5, record=record))
     on_event(
-        EpochEvent(name="soft", epochs=5, record=record, earlier=(record,))
+        EpochEvent(name="soft", epochs=5, earlier=(record,), batches=7)
     )  # told elsewhere, and no step
     expected = "soft epoch 2/5, loss 0.5000, validation accuracy 0.7500, 1,234 images/s"
     assert lines.lines == [expected]

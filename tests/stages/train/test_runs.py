@@ -57,3 +57,13 @@ def test_a_card_says_what_a_network_is(learnable: Learnable) -> None:
     assert card["classes"] == ["jungle", "sea"]
     assert (card["name"], card["labels"], card["network"]) == ("hard", "hard", "linear")
     assert card["fingerprint"] == network.folder.rpartition("-")[2]
+
+
+def test_how_often_checkpoints_are_kept_names_no_other_network(learnable: Learnable) -> None:
+    folders = set()
+    for more in ({}, {"checkpoint_every_s": 5.0}, {"checkpoint_every_s": None}):
+        sections = {"training": LINEAR | {"labels": "hard"} | more}
+        sections["pretraining"] = CNN | {"method": "rotation"} | more
+        workspace = Workspace(learnable.load(name="often", **sections))
+        folders.add((workspace.networks["hard"].folder, workspace.pretrained))
+    assert len(folders) == 1

@@ -85,3 +85,14 @@ def test_two_workers_make_the_network_of_one_and_say_once_what_none_can_learn(
     assert all(np.allclose(two[name], one[name], atol=1e-5) for name in one)
     workspace = Workspace(both)
     assert not workspace.location.exists(workspace.networks["none"].file)
+
+
+def test_files_that_cannot_be_kept_end_a_group_with_a_sentence(learnable: Learnable) -> None:
+    """The first worker meets it alone; the other does not wait, and nothing is tried again."""
+    settings = LINEAR | {"labels": "soft", "seed": 6, "workers": 2}
+    workspace = Workspace(learnable.load(name="kept", training=settings))
+    folder = learnable.folder / "ws" / workspace.networks["soft"].folder
+    folder.mkdir(parents=True)
+    (folder / "checkpoints").write_text("a file where a folder should be")
+    with pytest.raises(TrainingError, match=r"^soft: its files cannot be kept: .*checkpoints"):
+        train.run(workspace)

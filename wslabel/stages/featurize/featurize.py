@@ -96,4 +96,4 @@ def settle_precisions(workspace: Workspace) -> Workspace:
     precisions = run_once(workspace.project.engine, action, uses_gpu=True)
     for extractor in still_open:
         workspace.constants.keep(f"precision-{extractor.identity}", precisions[extractor.name])
-    return Workspace(workspace.project)
+    return workspace.anew()

@@ -63,10 +63,12 @@ def showing_events(stage: str, show: Show) -> OnEvent:
     """Show what workers tell of their epochs."""
 
     def on_event(event: EpochEvent) -> None:
-        epoch = int(event.record["epoch"])
-        if event.earlier:
-            tell(f"{stage}: {event.name} goes on after epoch {epoch} of {event.epochs}")
+        if event.record is None:
+            where = f"epoch {len(event.earlier)} of {event.epochs}"
+            where += f" and {event.batches:,} batches" if event.batches else ""
+            tell(f"{stage}: {event.name} goes on after {where}")
             return
+        epoch = int(event.record["epoch"])
         figures = [
             f"{key.replace('_', ' ')} {event.record[key]:.4f}"
             for key in SHOWN
