@@ -87,6 +87,7 @@ class PythonLFConfig(LFConfig):
     def make(self, context: LFContext) -> MadeFunction:
         """Import the function; the source of its module is part of what decides the votes."""
         function, module, source = load(self.name, self.function)
+        _refuse_other_arguments(self.name, function)
         made = PythonLF(
             name=self.name,
             function=function,
@@ -171,6 +172,21 @@ class SeenImage(SimpleNamespace):
     def __getattr__(self, name: str) -> NoReturn:
         """Name the nearest column."""
         _refuse_unseen(name, vars(self))
+
+
+def _refuse_other_arguments(name: str, function: Callable[..., Any]) -> None:
+    """Refuse a function that can never be called with one batch or image."""
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        return  # of a function in C, which tells nothing
+    try:
+        signature.bind({})
+    except TypeError as error:
+        raise ConfigError(
+            f"labeling function {name}: expected a function of one argument, found "
+            f"{function.__name__}{signature}: {error}"
+        ) from None
 
 
 def load(name: str, path: str) -> tuple[Callable[..., Any], ModuleType, str]:
