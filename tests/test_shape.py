@@ -76,6 +76,8 @@ ALLOWED = {
     ("wslabel/pipeline.py", "predict_images"),
     ("wslabel/sources/fetch.py", "_objects"),
     ("wslabel/sources/huggingface.py", "_open"),
+    ("wslabel/stages/featurize/precision.py", "_key"),
+    ("wslabel/stages/featurize/precision.py", "look_up"),
     ("wslabel/stages/featurize/precision.py", "measure"),
     ("wslabel/stages/featurize/prepare.py", "__call__"),
     ("wslabel/stages/train/launch.py", "_train_in_workers"),
