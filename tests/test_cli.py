@@ -152,6 +152,19 @@ def test_options_that_do_not_go_together_are_refused(
     assert err == f"wslabel: {says}\n"
 
 
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [("compare", "name at least two networks"), ("self-train", "this section is missing")],
+)
+def test_an_experiment_that_cannot_be_is_refused_before_what_it_stands_on(
+    scenes: Path, tmp_path: Path, run: Run, command: str, reason: str
+) -> None:
+    config = write_config(tmp_path / "p.yaml", tiny_config(scenes))
+    code, _, error = run(command, config)
+    assert (code, reason in error) == (2, True)
+    assert not (tmp_path / "ws").exists()
+
+
 def test_a_wrong_call_is_told_by_the_nearest_command(run: Run) -> None:
     code, _, err = run("rum")
     assert code == 2

@@ -140,17 +140,23 @@ def explain(config: Config, image_id: str, as_json: AsJson = False) -> None:  # 
 @app.command()
 def compare(config: Config, as_json: AsJson = False) -> None:  # noqa: FBT002 - an option
     """Train every network over seeds (and folds), and compare them on the same held-out images."""
-    from wslabel.experiments.compare import compare as experiment  # noqa: PLC0415 - loads torch
+    from wslabel.experiments import compare as experiment  # noqa: PLC0415 - loads torch
 
-    show(experiment(_prepared(config, json_lines=as_json)), json_lines=as_json)
+    project = load(config)
+    experiment.refuse_nothing(project)
+    _prepare(project, json_lines=as_json)
+    show(experiment.compare(project), json_lines=as_json)
 
 
 @app.command()
 def self_train(config: Config, as_json: AsJson = False) -> None:  # noqa: FBT002 - an option
     """Correct labels by out-of-fold predictions, round by round, and train anew."""
-    from wslabel.experiments.self_train import self_train as experiment  # noqa: PLC0415 - torch
+    from wslabel.experiments import self_train as experiment  # noqa: PLC0415 - loads torch
 
-    show(experiment(_prepared(config, json_lines=as_json)), json_lines=as_json)
+    project = load(config)
+    experiment.refuse_nothing(project)
+    _prepare(project, json_lines=as_json)
+    show(experiment.self_train(project), json_lines=as_json)
 
 
 @app.command()
@@ -164,13 +170,11 @@ def sweep(
     show(experiment(config), json_lines=as_json)
 
 
-def _prepared(config: Path, *, json_lines: bool) -> Project:
+def _prepare(project: Project, *, json_lines: bool) -> None:
     """Do what an experiment needs of the story."""
-    project = load(config)
     for result in pipeline.run(project, until="pretrain"):
         if result.made or json_lines:
             show(result, json_lines=json_lines)
-    return project
 
 
 @app.command()

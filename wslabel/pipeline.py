@@ -72,7 +72,20 @@ def _ingest(workspace: Workspace, _: Options) -> StageResult:
 def _featurize(workspace: Workspace, options: Options) -> StageResult:
     from wslabel.stages.featurize import featurize  # noqa: PLC0415 - dispatches a stage
 
+    if workspace.missing_shards():
+        _preflight(workspace)
     return featurize.run(workspace, options.retry)
+
+
+def _preflight(workspace: Workspace) -> None:
+    """Refuse what would otherwise be found wrong hours after the first image is fetched."""
+    from wslabel.stages import preflight  # noqa: PLC0415 - not needed without work
+
+    preflight.run(workspace)
+    if workspace.project.training is not None or workspace.project.pretraining is not None:
+        from wslabel.stages.train.runs import check_networks  # noqa: PLC0415 - loads torch
+
+        check_networks(workspace)
 
 
 def _vote(workspace: Workspace, options: Options) -> StageResult:
@@ -284,6 +297,8 @@ def predict_images(
             "images": images_of(source),
             "features": {network.settings.feature: project.features[network.settings.feature]},
             "labeling_functions": [],
+            "pretraining": None,
+            "training": None,
         }
     )
     if other.workspace == project.workspace:

@@ -161,3 +161,19 @@ def test_an_unknown_network_is_refused_with_the_nearest(
 def test_options_that_a_network_does_not_take_are_refused(networks: Any) -> None:
     with pytest.raises(WeightsError, match="refused model_options"):
         section(networks, model_options={"wheels": 4}).describe(networks.classifier)
+
+
+def test_a_network_that_takes_no_images_of_that_size_says_so(tmp_path: Path) -> None:
+    weights = tmp_path / "vit.pth"
+    torch.save(timm.create_model("vit_tiny_patch16_224").state_dict(), weights)
+    settings = ClassifierConfig(
+        kind="classifier",
+        model="timm/vit_tiny_patch16_224",
+        weights=str(weights),
+        preprocess=PREPROCESS,
+        top_k=0,
+        embedding=True,
+    )
+    message = r"does not take images of 32 x 32 pixels \(preprocess.crop\): .*224"
+    with pytest.raises(WeightsError, match=message):
+        settings.describe(weights)

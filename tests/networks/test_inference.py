@@ -1,6 +1,7 @@
 """Images arrive normalized; a precision is fast and right or not taken."""
 
 import copy
+import json
 import time
 from collections.abc import Callable
 
@@ -11,14 +12,17 @@ import torchvision
 
 from wslabel.config.preprocess import Preprocess
 from wslabel.engine.gpus import GIVEN
+from wslabel.networks import inference
 from wslabel.networks.inference import (
+    Choice,
     ImageNetwork,
     Outputs,
-    _candidates,
     agrees,
     choose_precision,
     device,
     fold_normalization,
+    lower_precisions,
+    machine,
 )
 
 
@@ -119,14 +123,20 @@ def models(seconds: dict[str, float], outputs: dict[str, Outputs]) -> Callable[[
     return make
 
 
+def chosen(make: Callable[[str], Outputs], num_images: int = 10**6) -> str:
+    choice = choose_precision(make, PROBE, size=16, num_images=num_images, lower=["bfloat16"])
+    assert choice.is_measured
+    return choice.precision
+
+
 def test_a_faster_precision_that_agrees_is_taken() -> None:
     make = models({"float32": 0.02, "bfloat16": 0.002}, {"bfloat16": lambda x: plain(x) * 1.0001})
-    assert choose_precision(make, PROBE, 16) == "bfloat16"
+    assert chosen(make) == "bfloat16"
 
 
 def test_a_faster_precision_that_disagrees_is_not_taken() -> None:
     make = models({"float32": 0.02, "bfloat16": 0.002}, {"bfloat16": lambda x: -plain(x)})
-    assert choose_precision(make, PROBE, 16) == "float32"
+    assert chosen(make) == "float32"
 
 
 def test_disagreement_on_a_late_image_is_seen() -> None:
@@ -136,12 +146,64 @@ def test_disagreement_on_a_late_image_is_seen() -> None:
         return found
 
     make = models({"float32": 0.02, "bfloat16": 0.002}, {"bfloat16": wrong_on_the_last})
-    assert choose_precision(make, PROBE, 16) == "float32"
+    assert chosen(make) == "float32"
 
 
 def test_float32_stays_when_nothing_is_faster() -> None:
     make = models({"float32": 0.002, "bfloat16": 0.02}, {})
-    assert choose_precision(make, PROBE, 16) == "float32"
+    assert chosen(make) == "float32"
+
+
+def test_a_gain_that_would_not_pay_for_comparing_is_left() -> None:
+    """Comparing 40 images in both takes as long as is gained on 50 images."""
+    make = models({"float32": 0.018, "bfloat16": 0.002}, {})
+    for num_images, expected in ((45, Choice("float32", False)), (500, Choice("bfloat16", True))):
+        found = choose_precision(make, PROBE, size=16, num_images=num_images, lower=["bfloat16"])
+        assert found == expected
+
+
+def each(seconds: dict[str, float], seen: list[tuple[str, int]]) -> Callable[[str], Outputs]:
+    """Callables that take their time for every image, and note how many they are given."""
+
+    def make(precision: str) -> Outputs:
+        def run(images: np.ndarray) -> np.ndarray:
+            seen.append((precision, len(images)))
+            time.sleep(seconds[precision] * len(images))
+            return plain(images)
+
+        return run
+
+    return make
+
+
+def test_what_is_much_slower_is_given_up_after_single_images() -> None:
+    seen: list[tuple[str, int]] = []
+    make = each({"float32": 0.001, "bfloat16": 0.05}, seen)
+    choice = choose_precision(make, PROBE, size=16, num_images=10**6, lower=["bfloat16"])
+    assert choice == Choice("float32", is_measured=True)
+    assert [count for precision, count in seen if precision == "bfloat16"] == [1, 1]
+
+
+def test_a_slow_network_is_measured_for_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So few images are compared as the time allows, and none where these would be too few."""
+    monkeypatch.setattr(inference, "MOST_SECONDS", 1.0)
+    monkeypatch.setattr(inference, "TIMED_SECONDS", 0.1)
+    monkeypatch.setattr(inference, "LARGEST_SHARE", 0.0)
+    for slow, precision, num_compared in ((0.015, "bfloat16", 40), (0.05, "float32", 0)):
+        seen: list[tuple[str, int]] = []
+        make = each({"float32": slow, "bfloat16": 0.005}, seen)
+        begun = time.perf_counter()
+        choice = choose_precision(make, PROBE, size=16, num_images=10**4, lower=["bfloat16"])
+        assert time.perf_counter() - begun < 2.5
+        assert choice == Choice(precision, is_measured=num_compared > 0)
+        compared = [count for name, count in seen[2:] if name == "bfloat16"]
+        assert sum(compared[-3:]) >= num_compared
+
+
+def test_a_machine_is_told_by_what_computes() -> None:
+    assert json.dumps(machine()) == json.dumps(machine())
+    assert torch.__version__ in machine()
+    assert set(lower_precisions()) <= {"bfloat16", "float16"}
 
 
 @pytest.mark.parametrize(
@@ -156,4 +218,4 @@ def test_a_gpu_is_used_only_by_who_was_given_one(
     if given is not None:
         monkeypatch.setenv(GIVEN, given)
     assert device().type == expected
-    assert ("float16" in _candidates()) == (expected == "cuda")
+    assert ("float16" in lower_precisions()) == (expected == "cuda")

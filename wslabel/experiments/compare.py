@@ -58,10 +58,8 @@ def compare(project: Project) -> CompareResult:
     Raises:
         ConfigError: There is nothing to compare.
     """
-    start = time.monotonic()
-    training, settings = project.training, project.comparison
-    if training is None or len(training.names) < 2:
-        raise ConfigError("training: to compare, name at least two networks (labels or variants)")
+    start, settings = time.monotonic(), project.comparison
+    training = refuse_nothing(project)
     workspace = Workspace(project)
     require_labels(workspace)
     name = f"reports/comparison-{_identity(workspace)}"
@@ -80,6 +78,18 @@ def compare(project: Project) -> CompareResult:
         page=workspace.location.uri(f"{name}.html"),
         project=project,
     )
+
+
+def refuse_nothing(project: Project) -> Training:
+    """See that there is something to compare, and give what trains it.
+
+    Raises:
+        ConfigError: There are no two networks.
+    """
+    training = project.training
+    if training is None or len(training.names) < 2:
+        raise ConfigError("training: to compare, name at least two networks (labels or variants)")
+    return training
 
 
 def _compared(workspace: Workspace, reference: str) -> tuple[int, NetworkComparison]:

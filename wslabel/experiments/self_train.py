@@ -65,9 +65,7 @@ def self_train(project: Project) -> SelfTrainResult:
         ConfigError: The project has no section `self_training`.
     """
     start = time.monotonic()
-    settings, training = project.self_training, project.training
-    if settings is None or training is None:
-        raise ConfigError("self_training: this section is missing; it may be empty: {}")
+    settings, training = refuse_nothing(project)
     workspace = Workspace(project)
     require_labels(workspace)
     loop = _Loop(workspace, settings, training.variant(settings.variant))
@@ -85,6 +83,17 @@ def self_train(project: Project) -> SelfTrainResult:
         best_network=workspace.location.uri(rounds.best_network),
         project=project,
     )
+
+
+def refuse_nothing(project: Project) -> tuple[SelfTraining, Training]:
+    """See that a project says how to train itself, and give what it says.
+
+    Raises:
+        ConfigError: It has no section `self_training`.
+    """
+    if project.self_training is None or project.training is None:
+        raise ConfigError("self_training: this section is missing; it may be empty: {}")
+    return project.self_training, project.training
 
 
 class _Loop:

@@ -64,7 +64,7 @@ def _train(
     workspace: Workspace, network: Network, decoded: DecodedImages, scores: "BestScores"
 ) -> None:
     run, store = training_run(workspace, network, decoded), WorkspaceModels(workspace.location)
-    check_start(run, workspace.project.s3)
+    check_start(run.build, run.settings, workspace.project.s3)
     if network.settings.most_workers > 1:
         trainer.train([run], store, scores.on_event)
     else:

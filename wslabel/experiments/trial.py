@@ -15,9 +15,12 @@ from wslabel.labeling.applier import LFApplier
 from wslabel.labeling.labeling_function import LFConfig, features_of
 from wslabel.labeling.registry import LABELING_FUNCTIONS
 from wslabel.schema import TRUTH
-from wslabel.stages.vote import refuse_unknown_columns
-from wslabel.storage.table import shard_name
-from wslabel.workspace.batches import BatchReader, batch_reader, read_shards
+from wslabel.workspace.batches import (
+    BatchReader,
+    batch_reader,
+    read_shards,
+    refuse_unknown_columns,
+)
 from wslabel.workspace.groups import GroupItem, group_items
 from wslabel.workspace.images import class_ids, read_images, votes_matrix
 from wslabel.workspace.workspace import Workspace
@@ -65,8 +68,7 @@ def try_config(workspace: Workspace, settings: Mapping[str, Any]) -> Trial:
     )
     _check(config, workspace)
     functions = workspace.function_context.make_all([config])
-    footer = workspace.images.footer(shard_name(workspace.shards[0]))
-    refuse_unknown_columns(functions.applier.functions, footer.schema.to_arrow_schema())
+    refuse_unknown_columns(workspace, functions.applier.functions)
     reads = functions.applier.reads
     features = features_of(reads, workspace.extractors)
     generations = {name: workspace.generations[name] for name in features}

@@ -37,10 +37,7 @@ class Classifier:
         Raises:
             WeightsError: Weights or category names do not fit the network.
         """
-        module = self._module()
-        with torch.inference_mode():
-            black = torch.zeros(1, 3, preprocess.crop, preprocess.crop)
-            logits, embedding = module.eval()(black)
+        logits, embedding = self._answer_to_black(preprocess.crop)
         if self.top_k and len(categories) != logits.shape[1]:
             raise WeightsError(
                 f"{self.model}: {len(categories)} category names for {logits.shape[1]} outputs"
@@ -50,6 +47,19 @@ class Classifier:
                 f"{self.model}: top_k {self.top_k} of only {logits.shape[1]} outputs"
             )
         return ModelInfo(preprocess, categories, embedding.shape[1])
+
+    @torch.inference_mode()
+    def _answer_to_black(self, side: int) -> tuple[torch.Tensor, torch.Tensor]:
+        answer = self._module().eval()
+        try:
+            logits, embedding = answer(torch.zeros(1, 3, side, side))
+        except (RuntimeError, AssertionError, ValueError) as error:  # as networks refuse a size
+            reason = " ".join(str(error).split())[:200]
+            raise WeightsError(
+                f"{self.model}: does not take images of {side} x {side} pixels "
+                f"(preprocess.crop): {reason}"
+            ) from None
+        return logits, embedding
 
     def load(self, info: ModelInfo, precision: str, *, embedding: bool) -> "ClassifierModel":
         """Load it on the device that this process may use."""

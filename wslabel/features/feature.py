@@ -82,7 +82,7 @@ class NetworkFeatureConfig(FeatureConfig):
         model: Name of the network, as its library has it.
         weights: DEFAULT for those that the model's library offers, a path, or an s3:// uri.
         precision: float32, bfloat16 or float16; auto measures once which is fastest without
-            changing the outputs.
+            changing the outputs, and takes float32 for a workspace that begins with few images.
         batch_size: Images per mini-batch; null takes engine.batch_size.
     """
 

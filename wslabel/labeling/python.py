@@ -1,6 +1,7 @@
 """Python votes: a function of the user's over columns, or a Snorkel LabelingFunction over rows."""
 
 import importlib.util
+import inspect
 import operator
 import re
 from collections.abc import Callable, Mapping
@@ -84,6 +85,7 @@ class PythonLFConfig(LFConfig):
     def make(self, context: LFContext) -> MadeFunction:
         """Import the function; its source, and what it imports, decide the votes."""
         loaded = load(self.name, self.function)
+        _refuse_other_arguments(self.name, loaded.function)
         made = PythonLF(
             name=self.name,
             function=loaded.function,
@@ -168,6 +170,21 @@ class SeenImage(SimpleNamespace):
     def __getattr__(self, name: str) -> NoReturn:
         """Name the nearest column."""
         _refuse_unseen(name, vars(self))
+
+
+def _refuse_other_arguments(name: str, function: Callable[..., Any]) -> None:
+    """Refuse a function that can never be called with one batch or image."""
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        return  # of a function in C, which tells nothing
+    try:
+        signature.bind({})
+    except TypeError as error:
+        raise ConfigError(
+            f"labeling function {name}: expected a function of one argument, found "
+            f"{function.__name__}{signature}: {error}"
+        ) from None
 
 
 def is_snorkel(function: object) -> bool:

@@ -1,9 +1,11 @@
 """Run a network over uint8 batches, on the device there is, in the precision that was chosen."""
 
+import math
+import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,8 +22,19 @@ PRECISIONS = {
 }
 MIN_COSINE = 0.999
 MIN_SAME_TOP_1 = 0.99
-PROBE_SIZE = 128
+LEAST_COMPARED = 32
+"""Images whose outputs must agree, where there are as many."""
+
 TIMED_SIZE = 16
+TIMED_SECONDS = 1.0
+"""Time that one precision is timed for, unless a single image takes longer."""
+
+HOPELESS = 6.0
+"""How much longer than in a float32 mini-batch an image may take alone."""
+
+MOST_SECONDS = 10.0
+LARGEST_SHARE = 0.01
+"""What comparing outputs may take: seconds, or a share of the work on all images."""
 
 Outputs = Callable[[np.ndarray], np.ndarray]
 """Turns uint8 images into a network's embeddings or logits, float32 [n, d]."""
@@ -78,36 +91,85 @@ class ImageNetwork:
         return self._module(normalized.to(self._dtype))
 
 
-def choose_precision(build: Callable[[str], Outputs], probe_NHW3: np.ndarray, size: int) -> str:
+class Choice(NamedTuple):
+    """A precision, and whether it was chosen by what was measured, however many images there are.
+
+    Attributes:
+        precision: float32, bfloat16 or float16.
+        is_measured: Whether it would be the same for any number of images.
+    """
+
+    precision: str
+    is_measured: bool
+
+
+def machine() -> list[object]:
+    """Tell what the speed of a network hangs on: the kind of device and what computes on it."""
+    if device().type == "cuda":
+        kind = [torch.cuda.get_device_name(), *torch.cuda.get_device_capability()]
+    else:
+        kind = [
+            platform.machine(),
+            torch.backends.cpu.get_cpu_capability(),
+            torch.get_num_threads(),
+        ]
+    return [*kind, lower_precisions(), torch.__version__]
+
+
+def lower_precisions() -> list[str]:
+    """List the precisions that may be faster than float32 here.
+
+    CPUs have no fast float16 convolutions; without instructions for bfloat16 they imitate it, many
+    times slower.
+    """
+    if device().type == "cuda":
+        return ["bfloat16", "float16"]
+    # An older torch cannot tell; measuring will.
+    look_up = getattr(torch.cpu, "get_capabilities", lambda: {"bf16": True})
+    return ["bfloat16"] if any("bf16" in name and has for name, has in look_up().items()) else []
+
+
+def choose_precision(
+    build: Callable[[str], Outputs],
+    probe_NHW3: np.ndarray,
+    *,
+    size: int,
+    num_images: int,
+    lower: Sequence[str],
+) -> Choice:
     """Measure a network here and take the fastest precision whose outputs agree with float32.
+
+    It computes for about MOST_SECONDS at most, or LARGEST_SHARE of what all images will take.
 
     Args:
         build: gives the network's outputs in a precision.
-        probe_NHW3: real images, up to PROBE_SIZE.
+        probe_NHW3: Real images.
         size: Images in a mini-batch.
+        num_images: Images that the network will run over.
+        lower: Precisions that may be faster than float32.
 
     Returns:
         A precision with a cosine of at least MIN_COSINE to float32 on every image and the same top
         output on a share of at least MIN_SAME_TOP_1.
     """
-    outputs = {name: build(name) for name in _candidates()}
     few = probe_NHW3[: min(size, TIMED_SIZE)]
-    seconds = {name: _seconds(run, few) for name, run in outputs.items()}
-    faster = [name for name in seconds if seconds[name] < seconds["float32"]]
-    if not faster:
-        return "float32"
-    exact_ND = _outputs(outputs["float32"], probe_NHW3, size)
-    for name in sorted(faster, key=seconds.__getitem__):
-        if agrees(exact_ND, _outputs(outputs[name], probe_NHW3, size)):
-            return name
-    return "float32"
-
-
-def _candidates() -> list[str]:
-    """List the precisions worth measuring here; CPUs have no fast float16 convolutions."""
-    if device().type == "cuda":
-        return ["float32", "bfloat16", "float16"]
-    return ["float32", "bfloat16"]
+    exact = build("float32")
+    slow = _seconds(exact, few, math.inf)
+    budget = max(MOST_SECONDS, LARGEST_SHARE * num_images * slow)
+    others = {name: build(name) for name in lower}
+    seconds = {name: _seconds(run, few, slow) for name, run in others.items()}
+    faster = sorted((s, name) for name, s in seconds.items() if s < slow)
+    is_measured = True
+    for fast, name in faster:
+        num_compared = min(len(probe_NHW3), int(budget / (slow + fast)))
+        is_enough = num_compared >= min(len(probe_NHW3), LEAST_COMPARED)
+        if not is_enough or num_images * (slow - fast) <= num_compared * (slow + fast):
+            is_measured = False  # of more images it would have been worth a look
+            continue
+        part = probe_NHW3[:num_compared]
+        if agrees(_outputs(exact, part, size), _outputs(others[name], part, size)):
+            return Choice(name, is_measured)
+    return Choice("float32", is_measured)
 
 
 def _outputs(run: Outputs, images_NHW3: np.ndarray, size: int) -> np.ndarray:
@@ -122,11 +184,24 @@ def agrees(exact_ND: np.ndarray, lower_ND: np.ndarray) -> bool:
     return bool(cosines.min() >= MIN_COSINE and same >= MIN_SAME_TOP_1)
 
 
-def _seconds(run: Outputs, images_NHW3: np.ndarray) -> float:
+def _seconds(run: Outputs, images_NHW3: np.ndarray, slow: float) -> float:
+    """Time an image of a mini-batch; of what is much slower than `slow`, one alone is enough."""
+    one = images_NHW3[:1]
+    run(one)  # which makes what later runs use again
+    single = _timed(run, one)
+    if single > HOPELESS * slow:
+        return single
+    best, left = math.inf, TIMED_SECONDS
+    images_NHW3 = images_NHW3[: max(1, int(TIMED_SECONDS / single))]
+    for _ in range(4):
+        took = _timed(run, images_NHW3)
+        best, left = min(best, took / len(images_NHW3)), left - took
+        if left <= 0.0:
+            break
+    return best
+
+
+def _timed(run: Outputs, images_NHW3: np.ndarray) -> float:
+    start = time.perf_counter()
     run(images_NHW3)
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        run(images_NHW3)
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return time.perf_counter() - start

@@ -6,6 +6,7 @@ from itertools import pairwise
 import torch
 
 from wslabel.config.preprocess import Preprocess
+from wslabel.errors import WeightsError
 
 
 class LinearHead(torch.nn.Module):
@@ -65,9 +66,15 @@ class ProjectionHead(torch.nn.Sequential):
 
 
 def head(network: torch.nn.Module) -> str:
-    """Name the last linear layer, which turns features into answers."""
-    linear = (n for n, m in network.named_modules() if isinstance(m, torch.nn.Linear))
-    return str(list(linear)[-1])
+    """Name the last linear layer, which turns features into answers.
+
+    Raises:
+        WeightsError: There is none.
+    """
+    linear = [n for n, m in network.named_modules() if isinstance(m, torch.nn.Linear)]
+    if not linear:
+        raise WeightsError("the network has no linear layer that could be its head; take another")
+    return str(linear[-1])
 
 
 def body_parameters(network: torch.nn.Module) -> Iterator[torch.nn.Parameter]:

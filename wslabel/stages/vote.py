@@ -1,7 +1,6 @@
 """Vote: every labeling function over every image, group by group."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,13 +10,16 @@ import pyarrow as pa
 from wslabel import schema
 from wslabel.engine.execute import Placement, execute
 from wslabel.engine.step import ItemResult
-from wslabel.errors import ConfigError, nearest
 from wslabel.labeling.applier import LFApplier
-from wslabel.labeling.labeling_function import LabelingFunction
 from wslabel.stages.result import StageResult, total_images
 from wslabel.storage.location import Location
-from wslabel.storage.table import Table, shard_name
-from wslabel.workspace.batches import BatchReader, batch_reader, read_shards
+from wslabel.storage.table import Table
+from wslabel.workspace.batches import (
+    BatchReader,
+    batch_reader,
+    read_shards,
+    refuse_unknown_columns,
+)
 from wslabel.workspace.groups import GroupItem
 from wslabel.workspace.requirements import require_features
 from wslabel.workspace.workspace import Workspace
@@ -40,8 +42,7 @@ def run(workspace: Workspace) -> VoteResult:
     start = time.monotonic()
     require_features(workspace)
     functions = workspace.functions
-    footer = workspace.images.footer(shard_name(workspace.shards[0]))
-    refuse_unknown_columns(functions.applier.functions, footer.schema.to_arrow_schema())
+    refuse_unknown_columns(workspace, functions.applier.functions)
     votes = workspace.votes
     step = VoteStep(
         location=workspace.location,
@@ -102,22 +103,3 @@ class VoteStep:
         ]
         Table(self.location, self.output).commit(item.name, tables)
         return ItemResult(item=item.key, num_images=len(votes_NM))
-
-
-def refuse_unknown_columns(functions: Sequence[LabelingFunction], images: pa.Schema) -> None:
-    """See that the columns of the images that labeling functions read are there, texts as text.
-
-    Raises:
-        ConfigError: Names the labeling function and the nearest column.
-    """
-    for lf in functions:
-        where = f"labeling_functions ({lf.name})"
-        for column in lf.reads:
-            if "." in column:
-                continue
-            if column not in images.names:
-                choice = nearest(column, images.names)
-                raise ConfigError(f"{where}: no metadata column '{column}'; {choice}")
-            kind = images.field(column).type
-            if lf.text_columns and not pa.types.is_string(kind):
-                raise ConfigError(f"{where}: expected text in column '{column}', found {kind}")

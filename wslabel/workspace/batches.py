@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from wslabel.columns import to_array
-from wslabel.labeling.labeling_function import features_of, place_of
+from wslabel.errors import ConfigError, nearest
+from wslabel.labeling.labeling_function import LabelingFunction, features_of, place_of
+from wslabel.schema import RESERVED
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table, shard_name
 from wslabel.workspace.groups import GroupItem
@@ -69,3 +72,30 @@ def batch_reader(workspace: Workspace, columns: Sequence[str]) -> BatchReader:
     extractors = workspace.extractors
     folders = {name: extractors[name].folder for name in features_of(columns, extractors)}
     return BatchReader(location=workspace.location, columns=columns, folders=folders)
+
+
+def refuse_unknown_columns(workspace: Workspace, functions: Sequence[LabelingFunction]) -> None:
+    """See that the columns that labeling functions read will be there, texts as text.
+
+    Raises:
+        ConfigError: Names the labeling function and the nearest column.
+    """
+    footer = workspace.images.footer(shard_name(workspace.shards[0]))
+    images = footer.schema.to_arrow_schema()
+    metadata = [name for name in images.names if name not in RESERVED]
+    for lf in functions:
+        where = f"labeling_functions ({lf.name})"
+        for column in lf.reads:
+            feature, name = place_of(column, workspace.extractors)
+            of = "metadata" if feature is None else f"the feature '{feature}'"
+            known = metadata if feature is None else workspace.extractors[feature].columns.names
+            if name not in known:
+                choice = nearest(name, known)
+                raise ConfigError(f"{where}: {of} has no column '{name}'; {choice}")
+            if feature is not None and column in metadata:
+                raise ConfigError(
+                    f"{where}: the metadata column '{column}' is taken for one of {of}; rename one"
+                )
+            kind = images.field(column).type if feature is None else pa.string()
+            if lf.text_columns and not pa.types.is_string(kind):
+                raise ConfigError(f"{where}: expected text in column '{column}', found {kind}")

@@ -1,5 +1,6 @@
 """From the `labeling_functions:` of a project to the functions with their constants."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -48,7 +49,7 @@ class FunctionContext:
         classes: Class names in the order of their ids.
         extractors: The features by name.
         constants: Where answers are kept.
-        quantiles: Thresholds by rank.
+        quantiles: Thresholds by rank; None before there are embeddings, and they are NaN.
         s3: How to reach files on S3.
         max_pixels: Pixels of the largest example image that is decoded.
     """
@@ -56,7 +57,7 @@ class FunctionContext:
     classes: Sequence[str]
     extractors: Mapping[str, Extractor]
     constants: Constants
-    quantiles: Quantiles
+    quantiles: Quantiles | None
     s3: S3
     max_pixels: int
 
@@ -142,4 +143,6 @@ class FunctionContext:
 
     def quantile(self, feature: str, vector: np.ndarray, share: float) -> float:
         """Give the cosine to a vector that a share of all images stays below."""
+        if self.quantiles is None:
+            return math.nan
         return self.quantiles.cosine(self.extractors[feature], vector, share)

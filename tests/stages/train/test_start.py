@@ -19,7 +19,8 @@ def check(learnable: Learnable, path: Path, network: torch.nn.Module, **settings
     own = CNN | {"labels": "soft", "weights": str(path), "seed": 8} | settings
     project = learnable.load(name="start", training=own)
     workspace = Workspace(project)
-    check_start(training_run(workspace, workspace.networks["soft"]), project.s3)
+    run = training_run(workspace, workspace.networks["soft"])
+    check_start(run.build, run.settings, project.s3)
 
 
 def test_a_body_that_does_not_fit_is_named(learnable: Learnable, tmp_path: Path) -> None:

@@ -5,15 +5,15 @@ import uuid
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
-from wslabel.engine.execute import execute_split, run_once
+from wslabel.engine.execute import execute_split
 from wslabel.errors import ConfigError, nearest
 from wslabel.schema import ERROR_KINDS
-from wslabel.stages.featurize.precision import measure
+from wslabel.stages.featurize.precision import choose
 from wslabel.stages.featurize.step import FeaturizeStep
 from wslabel.stages.result import StageResult, total_images
+from wslabel.storage.table import shard_name
 from wslabel.workspace.requirements import require_images
 from wslabel.workspace.workspace import Workspace
 
@@ -82,6 +82,12 @@ def featurize_step(workspace: Workspace) -> FeaturizeStep:
     )
 
 
+def _count(workspace: Workspace) -> int:
+    names = [shard_name(shard) for shard in workspace.shards]
+    footers = workspace.location.read_many(names, workspace.images.footer)
+    return sum(footer.num_rows for footer in footers)
+
+
 def settle_precisions(workspace: Workspace) -> Workspace:
     """Measure each network whose precision is open, once per workspace; look at it anew then.
 
@@ -92,8 +98,8 @@ def settle_precisions(workspace: Workspace) -> Workspace:
     still_open = [e for e in workspace.extractors.values() if e.is_open]
     if not still_open:
         return workspace
-    action = partial(measure, featurize_step(workspace), still_open, workspace.shards[0])
-    precisions = run_once(workspace.project.engine, action, uses_gpu=True)
+    engine, step = workspace.project.engine, featurize_step(workspace)
+    precisions = choose(engine, step, still_open, _count(workspace))
     for extractor in still_open:
         workspace.constants.keep(f"precision-{extractor.identity}", precisions[extractor.name])
     return workspace.anew()

@@ -7,7 +7,7 @@ from wslabel.engine.execute import connect
 from wslabel.engine.plan import Node, Resources
 from wslabel.engine.progress import Show, showing, tell
 from wslabel.errors import ClusterTooSmall
-from wslabel.stages.train.start import check_start
+from wslabel.stages.train.start import beginning, check_start
 from wslabel.stages.train.workspace_models import WorkspaceModels
 from wslabel.training.events import EpochEvent, OnEvent
 from wslabel.training.local import train_here
@@ -31,9 +31,9 @@ def launch(workspace: Workspace, stage: str, runs: Sequence[Run]) -> None:
         ClusterTooSmall: The cluster can never hold the workers.
         TrainingError: Workers failed again and again.
     """
-    starts = {(r.settings.network, r.settings.weights, r.settings.batch_norm): r for r in runs}
+    starts = {beginning(run.settings): run for run in runs}
     for run in starts.values():
-        check_start(run, workspace.project.s3)
+        check_start(run.build, run.settings, workspace.project.s3)
     is_light = all(_is_light(workspace, run.settings) for run in runs)
     if not is_light:
         refuse_too_many(runs[0].settings, connect(workspace.project.engine))

@@ -12,7 +12,7 @@ from wslabel.examples.examples import TableExamples
 from wslabel.examples.inputs import embedding_dim, inputs_of
 from wslabel.examples.targets import Targets
 from wslabel.networks.factory import Builder, BuildProjecting, builder
-from wslabel.stages.train.start import started
+from wslabel.stages.train.start import beginning, check_start, started
 from wslabel.training.objectives import Objective
 from wslabel.training.run import Run
 from wslabel.training.self_supervised import QUARTERS, Rotation, SimClr
@@ -73,6 +73,27 @@ def pretraining_run(workspace: Workspace, settings: Pretraining) -> Run:
         train=_to_learn(workspace, settings, targets, DecodedImages()),
         card={"pretraining": settings.model_dump(mode="json"), "network": settings.network},
     )
+
+
+def check_networks(workspace: Workspace) -> None:
+    """See that each network of a project can start, before there is anything to learn from.
+
+    Raises:
+        WeightsError: One does not exist, or does not take its images or what it starts from.
+    """
+    project, training = workspace.project, workspace.project.training
+    if project.pretraining is not None:
+        run = pretraining_run(workspace, project.pretraining)
+        check_start(run.build, run.settings, project.s3)
+    if training is None:
+        return
+    variants = [training.variant(name) for name in training.names]
+    for settings in {beginning(settings): settings for settings in variants}.values():
+        build = network_builder(workspace, settings)
+        # What pretraining makes is not there yet, and is of the same network.
+        if settings.weights != "pretrained":
+            build = started(workspace, settings, build)
+        check_start(build, settings, project.s3)
 
 
 def network_builder(workspace: Workspace, settings: Optimization) -> Builder:

@@ -6,10 +6,10 @@ import torch
 
 from wslabel.config.base import S3
 from wslabel.config.optimization import Optimization
+from wslabel.errors import WeightsError
 from wslabel.networks.factory import Builder
 from wslabel.networks.modules import OnImages
 from wslabel.networks.weights import load_body, refuse_folded
-from wslabel.training.run import Run
 from wslabel.workspace.weight_files import locate_start
 from wslabel.workspace.workspace import Workspace
 
@@ -50,15 +50,33 @@ def started(workspace: Workspace, settings: Optimization, build: Builder) -> Bui
     return BuildStarted(build=build, network=settings.network, weights=weights, s3=s3)
 
 
-def check_start(run: Run, s3: S3) -> None:
-    """See that a network takes the checkpoint that it starts from, before workers are started.
+def beginning(settings: Optimization) -> tuple[object, ...]:
+    """Give what `check_start` looks at, so that each beginning is checked once."""
+    keys = ("network", "feature", "weights", "batch_norm", "preprocess")
+    return tuple(getattr(settings, key) for key in keys)
+
+
+def check_start(build: Builder, settings: Optimization, s3: S3) -> None:
+    """See that a network can be built, takes its images, and takes what it starts from.
 
     Raises:
-        WeightsError: It does not fit, or training would spoil it.
+        WeightsError: It does not exist or does not fit, or training would spoil it.
     """
-    settings = run.settings
-    if settings.weights is None:
-        return
-    run.build()
-    if settings.weights != "pretrained" and settings.batch_norm != "frozen":
-        refuse_folded(locate_start(settings.network, settings.weights, s3))
+    module = build().eval()
+    if settings.network != "linear":
+        _refuse_unfit_images(module, settings)
+    if settings.weights not in (None, "pretrained") and settings.batch_norm != "frozen":
+        refuse_folded(locate_start(settings.network, str(settings.weights), s3))
+
+
+@torch.inference_mode()
+def _refuse_unfit_images(module: torch.nn.Module, settings: Optimization) -> None:
+    side = settings.preprocess.crop
+    try:
+        module(torch.zeros((1, side, side, 3), dtype=torch.uint8))
+    except (RuntimeError, AssertionError, ValueError) as error:  # as networks refuse a size
+        reason = " ".join(str(error).split())[:200]
+        raise WeightsError(
+            f"{settings.network}: does not take images of {side} x {side} pixels "
+            f"(preprocess.crop): {reason}"
+        ) from None
