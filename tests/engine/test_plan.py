@@ -78,7 +78,7 @@ def case(resources: Resources, engine: Engine, *, uses_gpu: bool, is_split: bool
     return example(**given_, uses_gpu=uses_gpu, is_split=is_split)
 
 
-@settings(deadline=None, max_examples=1000)
+@settings(deadline=None, max_examples=500)
 @given(
     resources=clusters,
     engine=engines,
