@@ -35,9 +35,11 @@ test: setup
 test-long: setup
 	$(PYTEST) -m long
 
-# Kill a run at more places and at sixty random moments, for as long as it takes.
+# Kill runs of the demo two hundred times, at random moments: drivers, actors, workers, nodes, heads;
+# and play many more interleavings of two drivers.
 soak: setup
-	WSLABEL_SOAK=60 $(BIN)/python -m pytest tests/kill
+	WSLABEL_INTERLEAVINGS=200 $(BIN)/python -m pytest tests/faults
+	$(BIN)/python -m tests.soak --kills 200
 
 bench: setup
 	$(BIN)/python -m tests.benchmarks $(ONLY)
