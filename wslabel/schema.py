@@ -23,6 +23,7 @@ ERROR_KINDS = {
     "not_an_image": "the bytes are no image that can be decoded",
     "too_large": "the image has more pixels than engine.max_pixels allows, 512 MiB and more, or "
     "needs more memory than there is",
+    "changed": "the object has another size than when it was ingested",
     "unreachable": "nobody answered for the object in any of engine.max_attempts runs",
     "crashed": "decoding the image killed its process",
     "timed_out": "the image was not decoded within engine.decode_timeout_s",

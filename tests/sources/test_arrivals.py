@@ -109,3 +109,13 @@ def test_a_file_that_changed_is_told(column: Literal["num_bytes", "modified_at"]
     now = listed([*rows, ("5", "/a/5")], **{column: [5, 6, 7, None, 9]})
     assert arrivals(now, before, FOLDER, ROOT).changed == ("2",)
     assert arrivals(now, listed(rows), FOLDER, ROOT).changed == ()
+
+
+@pytest.mark.parametrize("source", [TABLE, TABLE.model_copy(update={"image_id": None})])
+def test_an_image_that_was_signed_again_is_the_same(source: SourceConfig) -> None:
+    uri = "https://host/a.jpg?size=2"
+    before = listed([(uri, f"{uri}&Signature=old&Expires=1")])
+    again = listed([(uri, f"{uri}&Signature=new&Expires=2"), ("b", "https://host/b?sig=x")])
+    found = arrivals(again, before, source, ROOT)
+    assert (found.num_known, found.num_renamed) == (1, 0)
+    assert pairs(found.new) == [("b", "https://host/b?sig=x")]  # needed to fetch it

@@ -56,6 +56,13 @@ def test_images_and_kinds_of_errors_come_as_they_are(web: str) -> None:
     assert fetch.reason == ""
 
 
+def test_an_image_of_another_size_than_it_had_is_told(web: str) -> None:
+    uris = [f"{web}/200/{name}" for name in "abc"] + [f"{web}/404/d"]
+    sizes = {uris[0]: len(DATA), uris[1]: len(DATA) + 1, uris[3]: 5}
+    fetch = ShardFetcher(Fetcher(S3()), sizes)
+    assert fetched(fetch, uris) == [DATA, "changed", DATA, "missing"]
+
+
 def test_one_throttled_image_costs_no_other_and_is_told(web: str) -> None:
     fetch = ShardFetcher(Fetcher(S3()))
     uris = [f"{web}/200/{n}" for n in range(40)]

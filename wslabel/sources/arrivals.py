@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from wslabel.errors import SourceError
 from wslabel.schema import MODIFIED_AT, NUM_BYTES
 from wslabel.sources.source import SourceConfig
+from wslabel.storage.uri import shown
 
 RANGE = "#bytes=.*"
 """What follows the uri of a file in the uri of a part of it."""
@@ -43,6 +44,8 @@ def arrivals(listing: pa.Table, before: pa.Table, source: SourceConfig, root: st
     Raises:
         SourceError: An id stands for another image, or a file that holds images was written anew.
     """
+    listing, given = _unsigned(listing), listing.column("uri")
+    before = _unsigned(before)
     rows = pc.index_in(listing.column("image_id"), before.column("image_id").combine_chunks())
     _refuse_moved(listing, before, rows)
     is_elsewhere = _elsewhere(listing, before, rows, root)
@@ -56,8 +59,17 @@ def arrivals(listing: pa.Table, before: pa.Table, source: SourceConfig, root: st
         # By its uri an image is known too that had another id under another path.
         is_known = pc.or_(_is_in(ids, before, "image_id"), _is_in(listing.column("uri"), before))
         num_renamed = _count(pc.and_not(is_elsewhere, is_known))
-    new = listing.filter(pc.invert(is_known))
+    new = listing.set_column(1, listing.schema.field(1), given).filter(pc.invert(is_known))
     return Arrivals(new=new, num_known=_count(is_known), num_renamed=num_renamed, changed=changed)
+
+
+def _unsigned(images: pa.Table) -> pa.Table:
+    """Give uris without signatures: signed again, an image is the same one."""
+    uris = images.column("uri")
+    if not pc.any(pc.match_substring_regex(uris, "[?@]")).as_py():
+        return images
+    plain = pa.array([shown(uri) for uri in uris.to_pylist()], pa.string())
+    return images.set_column(images.column_names.index("uri"), images.schema.field("uri"), plain)
 
 
 def _is_in(values: pa.ChunkedArray, before: pa.Table, column: str = "uri") -> pa.ChunkedArray:

@@ -7,6 +7,7 @@ that nobody answers for must not hold the shard up image by image.
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from wslabel.errors import TransientStorageError
@@ -34,10 +35,15 @@ class ShardFetcher:
         reason: Why the image was not reached that was tried last in vain.
     """
 
-    def __init__(self, fetch: Fetcher) -> None:
-        """Know nothing of any host."""
+    def __init__(self, fetch: Fetcher, sizes: Mapping[str, int] | None = None) -> None:
+        """Know nothing of any host.
+
+        Args:
+            fetch: Fetches one image.
+            sizes: Bytes that images had when they were ingested, by their uri, as far as known.
+        """
         self.reason = ""
-        self._fetch = fetch
+        self._fetch, self._sizes = fetch, sizes or {}
         self._lock = threading.Lock()
         self._in_a_row: Counter[str] = Counter()
         self._answered: set[str] = set()
@@ -68,7 +74,9 @@ class ShardFetcher:
         with self._lock:
             self._in_a_row[host] = 0
             self._answered.add(host)
-        return fetched
+        # Of an error's kind nothing is known but its name.
+        is_changed = isinstance(fetched, bytes) and self._sizes.get(uri) not in (None, len(fetched))
+        return "changed" if is_changed else fetched
 
     def _note_failure(self, host: str, reason: str) -> None:
         with self._lock:

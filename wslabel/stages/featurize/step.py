@@ -105,13 +105,16 @@ class FeaturizeStep:
     def prepare(self, item: ShardItem, *, isolated: bool) -> PreparedShard:
         """Fetch and decode the images of a shard; commit the features that need no network."""
         missing = self._missing(item)
-        images = Table(self.location, "images").read(shard_name(item.key), ["image_id", "uri"])
+        columns = ["image_id", "uri", schema.NUM_BYTES.name]
+        images = Table(self.location, "images").read(shard_name(item.key), columns)
         rows = self._rows(item, missing, images.num_rows)
+        is_new = None in item.missing.values()
         inputs = input_kinds(missing)
         asked = images.take(pa.array(rows))
         preparer = self.preparer(_pixel_features(missing), inputs)
         ids, uris = (asked.column(name).to_pylist() for name in ("image_id", "uri"))
-        fetch = ShardFetcher(self._fetch)
+        # Who tries an image again may have mended it.
+        fetch = ShardFetcher(self._fetch, _sizes(asked) if is_new else {})
         prepared = self.prepare_all(preparer, uris, isolated=isolated, fetch=fetch)
         _refuse_failures(prepared, ids)
         if any(image.error == UNREACHABLE for image in prepared):
@@ -123,7 +126,7 @@ class FeaturizeStep:
             stacks=tuple(_stack([g.inputs[i] for g in good], how) for i, how in enumerate(inputs)),
             image_ids=images.column("image_id").combine_chunks(),
         )
-        if None in item.missing.values():
+        if is_new:
             self._refuse_too_many(item, shard.errors)
         for extractor in missing:
             if not extractor.is_network:
@@ -267,6 +270,14 @@ class FeaturizeStep:
             name = shard_name(item.key, generation + 1)
             table.commit(name, _row_groups(extractor, merged))
             table.retire(name)
+
+
+def _sizes(images: pa.Table) -> dict[str, int]:
+    """Give the size of each image's file when it was ingested, where the source knew."""
+    if schema.NUM_BYTES.name not in images.column_names:  # of a manifest made before it was kept
+        return {}
+    uris, sizes = (images.column(n).to_pylist() for n in ("uri", schema.NUM_BYTES.name))
+    return {uri: size for uri, size in zip(uris, sizes, strict=True) if size is not None}
 
 
 def mini_batch(extractor: Extractor, default: int) -> int:
