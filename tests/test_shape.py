@@ -29,7 +29,7 @@ DOORS = {
     "sklearn": {"training/linear_probe.py"},
     "pandas": {"api.py"},
     "polars": {"api.py"},
-    "botocore": {"storage/location.py"},
+    "botocore": {"storage/s3.py"},
     "jinja2": {"report/page.py"},
     "yaml": {"config/yaml_file.py"},
     "typer": {"cli.py"},

@@ -16,7 +16,8 @@ from wslabel.errors import StorageError, TransientStorageError
 from wslabel.schema import ERROR_KINDS
 from wslabel.sources import fetch
 from wslabel.sources.fetch import Fetcher, Unfetchable
-from wslabel.storage.location import SDK_ATTEMPTS, Location
+from wslabel.storage.location import Location
+from wslabel.storage.s3 import SDK_ATTEMPTS
 
 
 @pytest.fixture

@@ -24,13 +24,11 @@ from wslabel.errors import StorageError, TransientStorageError
 from wslabel.storage import failures
 from wslabel.storage.failures import is_permanent, retrying
 from wslabel.storage.location import (
-    SDK_ATTEMPTS,
     STAGING,
     STALE_AFTER_S,
     Location,
-    endpoint_of,
-    region_of,
 )
+from wslabel.storage.s3 import SDK_ATTEMPTS
 from wslabel.storage.table import Table
 
 
@@ -451,19 +449,3 @@ class TestS3:
         place = Location(f"s3://{s3_server.bucket}/x", S3(endpoint=s3_server.endpoint))
         with pytest.raises(StorageError, match="credentials"):
             place.create("a", b"x")
-
-    def test_the_environment_names_what_settings_leave_open(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"):
-            monkeypatch.delenv(name, raising=False)
-        assert endpoint_of(S3()) is None
-        assert region_of(S3()) is None
-        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://general")
-        assert endpoint_of(S3()) == "http://general"
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://special")
-        assert endpoint_of(S3()) == "http://special"
-        assert endpoint_of(S3(endpoint="http://own")) == "http://own"
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-        assert region_of(S3()) == "eu-west-1"
-        assert region_of(S3(region="us-west-2")) == "us-west-2"

@@ -20,7 +20,7 @@ from fsspec.asyn import sync
 from wslabel.config.base import S3
 from wslabel.errors import StorageError, WslabelError, nearest
 from wslabel.storage.failures import reason_of, retrying
-from wslabel.storage.location import (
+from wslabel.storage.s3 import (
     CONNECT_S,
     READ_S,
     SDK_ATTEMPTS,

@@ -19,10 +19,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import botocore
-import botocore.config
-import botocore.exceptions
-import botocore.session
 import pyarrow as pa
 import pyarrow.fs as pafs
 
@@ -31,21 +27,13 @@ from wslabel.errors import StorageError
 from wslabel.failpoints import reach
 from wslabel.storage import multipart
 from wslabel.storage.failures import REFUSALS, answer_of, reason_of, retrying
+from wslabel.storage.s3 import ask, s3_reader, s3_writer
 
 STAGING = ".staging"
 STALE_AFTER_S = 3600.0
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
-SDK_ATTEMPTS = 2
-"""Of each of our tries: the SDK's backoff grows so fast that five would take minutes in all."""
-CONNECT_S, READ_S = 10.0, 60.0
-"""How long a server may take to accept a connection, and to send the next bytes."""
 PIECE = 2**24
 """Bytes read at a time of a file that is too large for the memory."""
-PASSING = (
-    botocore.exceptions.ConnectionError,
-    botocore.exceptions.HTTPClientError,
-    botocore.exceptions.IncompleteReadError,
-)
 T = TypeVar("T")
 Write = Callable[[Any], object]
 """Writes a file to a stream, of which it needs `write` alone."""
@@ -58,50 +46,6 @@ class Entry:
     path: str
     size: int
     mtime_ns: int
-
-
-def endpoint_of(s3: S3) -> str | None:
-    """Name the endpoint of the settings or of AWS's own environment variables."""
-    return (
-        s3.endpoint
-        or os.environ.get("AWS_ENDPOINT_URL_S3")
-        or os.environ.get("AWS_ENDPOINT_URL")
-        or None
-    )
-
-
-def region_of(s3: S3) -> str | None:
-    """Name the region of the settings or of AWS's own environment variables."""
-    return s3.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
-
-
-def s3_reader(s3: S3) -> pafs.S3FileSystem:
-    """Open S3 for reading and listing; retries of single requests are the SDK's."""
-    options: dict[str, Any] = {"anonymous": s3.anonymous, "connect_timeout": CONNECT_S}
-    if endpoint := endpoint_of(s3):
-        scheme, _, host = endpoint.rpartition("://")
-        options |= {"scheme": scheme or "https", "endpoint_override": host}
-    if region := region_of(s3) or ("us-east-1" if endpoint else None):
-        options["region"] = region
-    retry = pafs.AwsStandardS3RetryStrategy(max_attempts=SDK_ATTEMPTS)
-    return pafs.S3FileSystem(retry_strategy=retry, **options)
-
-
-def unanswered(error: Exception, what: str) -> OSError | None:
-    """Turn what botocore raises where no server answered into an error of storage.
-
-    None of other errors.
-
-    >>> type(unanswered(botocore.exceptions.NoCredentialsError(), "s3://bucket/a")).__name__
-    'StorageError'
-    """
-    if not isinstance(error, botocore.exceptions.BotoCoreError):
-        return None
-    if isinstance(error, PASSING):
-        return OSError(reason_of(error))
-    if isinstance(error, botocore.exceptions.ParamValidationError):  # no such bucket or key can be
-        return FileNotFoundError(f"{what}: {reason_of(error)}")
-    return StorageError(f"{what}: {reason_of(error)}")  # no credentials, no such region
 
 
 class Location:
@@ -126,18 +70,7 @@ class Location:
 
     @cached_property
     def _writer(self) -> Any:
-        signature = {"signature_version": botocore.UNSIGNED} if self.s3.anonymous else {}
-        return botocore.session.get_session().create_client(
-            "s3",
-            endpoint_url=endpoint_of(self.s3),
-            region_name=region_of(self.s3) or "us-east-1",
-            config=botocore.config.Config(
-                retries={"total_max_attempts": SDK_ATTEMPTS, "mode": "standard"},
-                connect_timeout=CONNECT_S,
-                read_timeout=READ_S,
-                **signature,
-            ),
-        )
+        return s3_writer(self.s3)
 
     @property
     def filesystem(self) -> pafs.FileSystem:
@@ -277,10 +210,10 @@ class Location:
     def _upload_s3(self, path: str, write: Write) -> bool:
         """Try each request again by itself: to send all of it again would take too long."""
 
-        def ask(operation: str, **more: Any) -> Any:
+        def asked(operation: str, **more: Any) -> Any:
             return retrying(lambda: self._ask_s3(operation, path, **more), self.uri(path))
 
-        with multipart.Upload(ask, multipart.PART_BYTES) as upload:
+        with multipart.Upload(asked, multipart.PART_BYTES) as upload:
             write(upload)
             reach("before create", path)
             try:
@@ -300,16 +233,7 @@ class Location:
 
     def _ask_s3(self, operation: str, path: str, **more: Any) -> Any:
         """Send a request about an object; None where its condition is not met."""
-        bucket, _, key = self._full(path).partition("/")
-        try:
-            return getattr(self._writer, operation)(Bucket=bucket, Key=key, **more)
-        except botocore.exceptions.ClientError as error:
-            # Another answer to a race, 409, means that nobody may have won: worth another try.
-            if answer_of(error)[0] in ("PreconditionFailed", "412"):
-                return None
-            raise OSError(reason_of(error)) from error
-        except botocore.exceptions.BotoCoreError as error:
-            raise unanswered(error, self.uri(path)) or error from error
+        return ask(self._writer, operation, self._full(path), **more)
 
     def _create_local(self, path: str, data: memoryview) -> bool:
         return self._write_local(path, lambda stream: stream.write(data))
