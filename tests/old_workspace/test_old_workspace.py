@@ -1,39 +1,32 @@
-"""A workspace that version 0.1 made, before any room was moved, is found finished by today's code.
+"""A workspace that an earlier commit made is found finished by today's code.
 
-`workspace.tar.gz` was made from `project.yaml` beside it at the commit "A present worker pays
-nothing for absent ones", by `wslabel run`. Where a later version must name a table anew, it says so
-here and makes the workspace again.
+`workspace.tar.gz` was made by `make.py` from `project.yaml`, both beside this file. It was made anew
+once, when tables came to be named by what was set, and files to say of which images they are. Of
+the workspace that version 0.1 made before, `images-0.1.tar.gz` holds the manifest.
 """
 
 import shutil
-import tarfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.old_workspace.make import extract, lay_out
 from wslabel import pipeline
 from wslabel.project.loading import load
 from wslabel.project.project import Project
 from wslabel.workspace.status import status
 
-HERE = Path(__file__).parent
-DEMO = HERE.parents[1] / "configs" / "demo"
 DERIVED = ("votes", "labels", "predictions")
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """The project beside its workspace, laid out as it was."""
-    folder = tmp_path / "tests" / "old"
-    folder.mkdir(parents=True)
-    (tmp_path / "configs").mkdir()
-    shutil.copytree(DEMO, tmp_path / "configs" / "demo")
-    for name in ("project.yaml", "lfs.py"):
-        shutil.copy(HERE / name, folder)
-    with tarfile.open(HERE / "workspace.tar.gz") as tar:
-        tar.extractall(folder, filter="data")
+    folder = lay_out(tmp_path)
+    extract("workspace.tar.gz", folder)
     return load(folder / "project.yaml")
 
 
@@ -74,3 +67,19 @@ def assert_equal(found: list[object], expected: list[object]) -> None:
         assert np.allclose([row for row in found if row is not None], known, atol=1e-5)
         return
     assert found == expected
+
+
+def test_the_manifest_of_version_0_1_stays_as_it_is_and_grows(tmp_path: Path) -> None:
+    folder = lay_out(tmp_path)
+    extract("images-0.1.tar.gz", folder)
+    manifest = folder / "workspace" / "images"
+    before = {path.name: path.read_bytes() for path in manifest.iterdir()}
+    text = (folder / "project.yaml").read_text()
+    (folder / "project.yaml").write_text(text.replace("count: 48", "count: 50"))
+    project = load(folder / "project.yaml")
+    made = {result.stage: result.made for result in pipeline.run(project, until="label")}
+    assert made == {"ingest": 1, "featurize": 4, "vote": 1, "label": 1}
+    assert {name: (manifest / name).read_bytes() for name in before} == before
+    images = pa.concat_tables(pq.read_table(path) for path in sorted(manifest.iterdir()))
+    assert images.num_rows == 50
+    assert all(table.missing == 0 for table in status(project)[:-4])
