@@ -56,7 +56,7 @@ def learn(
             if pause is not None and sums.batches > first:
                 pause(sums.state)
             number = sums.batches // PAUSE_STEPS
-            torch.manual_seed(seed_of(run.settings.seed, epoch, worker.rank, number))
+            _seed(seed_of(run.settings.seed, epoch, worker.rank, number), worker.device)
         sums.add(_step(run, network, optimizer, worker, batch, epoch), batch, wait)
     mean = float(total(sums.loss, worker)) / max(sums.weight, 1e-9)
     took = max(1e-9, sums.seconds)  # now that a GPU has done all steps
@@ -107,6 +107,13 @@ class _Sums:
             "waited": self.waited,
             "seconds": self.seconds,
         }
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """Seed what steps draw from; torch.manual_seed asks all kinds of devices, which takes long."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def seed_of(seed: int, epoch: int, rank: int, pause: int = 0) -> int:

@@ -32,6 +32,9 @@ from wslabel.training.worker_context import (
     record_from_first,
 )
 
+ASK_EVERY_S = 1.0
+"""Seconds between two exchanges in which workers agree whether to keep a checkpoint."""
+
 OnEpoch = Callable[[Record], None]
 
 
@@ -161,17 +164,25 @@ class _Keeping:
     def __init__(self, training: OngoingTraining, checkpoints: Checkpoints) -> None:
         self._training, self._checkpoints = training, checkpoints
         self._every_s = training.run.settings.checkpoint_every_s
-        self._kept_at = time.monotonic()
+        self._kept_at = self._asked_at = time.monotonic()
+        self._wait = self._left = 1
 
     def pause(self, so_far: Callable[[], EpochState]) -> None:
         """Keep a checkpoint if the first worker's clock says that it is time."""
-        if self._every_s is None:
-            return
-        worker = self._training.worker
-        is_due = time.monotonic() - self._kept_at >= self._every_s
-        due = from_first(torch.tensor([float(is_due)], device=worker.device), worker)
-        if bool(due):
+        self._left -= 1
+        if self._every_s is not None and self._left <= 0 and self._is_due(self._every_s):
             self.keep(so_far())
+
+    def _is_due(self, every_s: float) -> bool:
+        """Ask the first worker, who also says after how many pauses to ask again: in a second."""
+        worker, now = self._training.worker, time.monotonic()
+        spent = max(1e-9, now - self._asked_at)
+        wait = self._wait * min(ASK_EVERY_S, every_s / 10) / spent
+        own = [float(now - self._kept_at >= every_s), max(1.0, min(wait, 2.0 * self._wait))]
+        due, wait = from_first(torch.tensor(own, device=worker.device), worker).tolist()
+        self._asked_at, self._wait = now, int(wait)
+        self._left = self._wait
+        return bool(due)
 
     def keep(self, begun: EpochState | None) -> None:
         """Keep a checkpoint of an epoch that has begun, or between two epochs."""
