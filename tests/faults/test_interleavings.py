@@ -40,7 +40,7 @@ from wslabel.workspace.workspace import Workspace
 
 FOLDERS, NAMES = ("monday", "tuesday"), tuple(f"{n}.png" for n in range(8))
 IMAGES = st.tuples(st.sampled_from(FOLDERS), st.sampled_from(NAMES))
-RETRY = ("not_an_image", "missing")
+RETRY = ("not_an_image", "missing", "changed")
 DRIVERS = st.sampled_from("AB")
 MANY = "WSLABEL_INTERLEAVINGS"
 """Set it to a number of examples, of fifty steps each."""

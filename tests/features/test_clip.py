@@ -36,7 +36,7 @@ def test_a_model_config_is_fetched_and_counts_by_its_content(networks: Any) -> N
     local = settings.with_local_files(lambda uri: Path("/local") / Path(uri).name)
     assert local.model == f"/local/{networks.clip_config.name}"
     assert settings.identity(lambda path: f"hash of {path}") == [
-        {"kind": "clip", "model": f"hash of {networks.clip_config}"},
+        {"version": 1, "kind": "clip", "model": f"hash of {networks.clip_config}"},
         None,
     ]
 
@@ -44,4 +44,6 @@ def test_a_model_config_is_fetched_and_counts_by_its_content(networks: Any) -> N
 def test_a_model_of_open_clips_counts_by_its_name() -> None:
     settings = ClipConfig(kind="clip", precision="bfloat16", batch_size=3)
     assert settings.with_local_files(Path) is settings
-    assert settings.identity(str) == [{"kind": "clip", "model": "ViT-B-32"}, None]
+    assert settings.identity(str) == [{"version": 1, "kind": "clip"}, None]
+    other = settings.model_copy(update={"model": "ViT-L-14"})
+    assert other.identity(str)[0] == {"version": 1, "kind": "clip", "model": "ViT-L-14"}

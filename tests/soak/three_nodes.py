@@ -66,4 +66,8 @@ class ThreeNodes:
 
 
 def _children() -> Iterator[psutil.Process]:
-    yield from psutil.Process().children(recursive=True)
+    """Go through Ray's processes."""
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if "ray" in " ".join(process.cmdline()):
+                yield process

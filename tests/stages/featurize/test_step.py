@@ -50,6 +50,11 @@ def path_of(project: Project, row: int) -> Path:
     return Path(uris[row].as_py())
 
 
+def spoil(path: Path) -> None:
+    """Make a file of the same size that is no image; another size would be told as such."""
+    path.write_bytes(b"no image".ljust(path.stat().st_size))
+
+
 def test_every_row_is_of_its_image(scenes: Path, tmp_path: Path) -> None:
     project = ingested(tmp_path, scenes, features=TWO)
     assert compute(project, ShardItem(0, dict.fromkeys(TWO))) == {}
@@ -97,7 +102,7 @@ def test_a_network_sees_what_its_preprocessing_says_and_others_share_it(
 
 def test_failed_images_are_rows_with_an_error_and_nulls(photos: Path, tmp_path: Path) -> None:
     project = ingested(tmp_path, photos, features=TWO)
-    path_of(project, 2).write_bytes(b"no image")
+    spoil(path_of(project, 2))
     path_of(project, 5).unlink()
     item = ShardItem(0, dict.fromkeys(TWO))
     assert compute(project, item) == {"not_an_image": 1, "missing": 1}
@@ -110,7 +115,7 @@ def test_failed_images_are_rows_with_an_error_and_nulls(photos: Path, tmp_path: 
 
 def test_in_processes_of_their_own_images_give_the_same_rows(photos: Path, tmp_path: Path) -> None:
     project = ingested(tmp_path, photos, features=TWO)
-    path_of(project, 2).write_bytes(b"no image")
+    spoil(path_of(project, 2))
     workspace = Workspace(project)
     step = featurize_step(workspace)
     item = ShardItem(0, dict.fromkeys(TWO))
@@ -127,8 +132,8 @@ def test_in_processes_of_their_own_images_give_the_same_rows(photos: Path, tmp_p
 def test_images_are_taken_up_again_in_a_new_generation(photos: Path, tmp_path: Path) -> None:
     project = ingested(tmp_path, photos, features=TWO)
     good = path_of(project, 2).read_bytes()
-    path_of(project, 2).write_bytes(b"no image")
-    path_of(project, 5).write_bytes(b"no image either")
+    spoil(path_of(project, 2))
+    spoil(path_of(project, 5))
     compute(project, ShardItem(0, dict.fromkeys(TWO)))
     first = table(project, "color")
     item = ShardItem(0, dict.fromkeys(TWO, 0), RETRY)
@@ -145,10 +150,21 @@ def test_images_are_taken_up_again_in_a_new_generation(photos: Path, tmp_path: P
     assert second.column("mean_red")[2].as_py() is not None
 
 
+def test_a_feature_is_of_the_bytes_that_were_ingested(photos: Path, tmp_path: Path) -> None:
+    project = ingested(tmp_path, photos, features=TWO)
+    changed = path_of(project, 2)
+    changed.write_bytes(changed.read_bytes() + b"more")  # still an image
+    (item,) = (i for i in Workspace(project).missing_shards() if i.key == 0)
+    assert compute(project, item) == {"changed": 1}
+    retry = frozenset({"changed"})
+    (again,) = (i for i in Workspace(project).missing_shards(retry) if i.key == 0)
+    assert compute(project, again) == {}
+
+
 def test_kinds_that_are_not_asked_for_are_left_as_they_are(photos: Path, tmp_path: Path) -> None:
     project = ingested(tmp_path, photos)
     good = path_of(project, 2).read_bytes()
-    path_of(project, 2).write_bytes(b"no image")
+    spoil(path_of(project, 2))
     compute(project, ShardItem(0, {"color": None}))
     path_of(project, 2).write_bytes(good)
     assert compute(project, ShardItem(0, {"color": 0}, frozenset({"missing"}))) == {}
@@ -161,7 +177,7 @@ def test_too_large_a_share_of_errors_keeps_nothing_of_the_shard(
 ) -> None:
     project = ingested(tmp_path, photos, engine={"max_error_share": 0.1})
     for row in range(num_broken):
-        path_of(project, row).write_bytes(b"no image")
+        spoil(path_of(project, row))
     item = ShardItem(0, {"color": None})
     if not is_refused:  # a few failures never stop a job
         assert compute(project, item) == {"not_an_image": 3}
@@ -218,7 +234,7 @@ def test_a_network_that_fails_stops_the_job_in_a_sentence(
 def test_retrying_never_stops_for_errors(photos: Path, tmp_path: Path) -> None:
     project = ingested(tmp_path, photos, engine={"max_error_share": 1.0})
     for row in range(6):
-        path_of(project, row).write_bytes(b"no image")
+        spoil(path_of(project, row))
     compute(project, ShardItem(0, {"color": None}))
     step = replace(featurize_step(Workspace(project)), max_error_share=0.1)
     item = ShardItem(0, {"color": 0}, RETRY)
