@@ -54,7 +54,9 @@ def cluster() -> Iterator[None]:
 
     from wslabel.engine.cluster import disconnect  # noqa: PLC0415
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init(
+        "local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
+    )
     yield
     disconnect()
 

@@ -41,7 +41,7 @@ def main() -> None:
     disconnect()
     # A cluster that others started: nothing tells its workers but we.
     del os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"]
-    ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
     split = Plan(actors=1, cpus_per_actor=0.0, gpus_per_actor=1.0, preparers=1)
     told = {
         "bare": bare,

@@ -109,8 +109,12 @@ class Location:
 
     def open(self, path: str) -> pa.NativeFile:
         """Open a file for reading parts of it."""
-        reach("read", path)
-        return retrying(lambda: self._reader.open_input_file(self._full(path)), self.uri(path))
+
+        def attempt() -> pa.NativeFile:
+            reach("read", path)
+            return self._reader.open_input_file(self._full(path))
+
+        return retrying(attempt, self.uri(path))
 
     def read_parts(self, path: str, read: Callable[[pa.NativeFile], T]) -> T:
         """Open a file and read parts of it, all of them again where the connection breaks."""
@@ -132,10 +136,15 @@ class Location:
 
     def files(self, folder: str, *, recursive: bool = False) -> list[Entry]:
         """List the files of a folder, sorted by path; a folder that is not there is empty."""
-        reach("list", folder)
         base = self._full(folder)
         selector = pafs.FileSelector(base, recursive=recursive, allow_not_found=True)
-        infos = retrying(lambda: self._reader.get_file_info(selector), self.uri(folder))
+
+        def attempt() -> list[pafs.FileInfo]:
+            reach("list", folder)
+            found: list[pafs.FileInfo] = self._reader.get_file_info(selector)
+            return found
+
+        infos = retrying(attempt, self.uri(folder))
         prefix = len(base) + 1
         return sorted(
             (
@@ -281,9 +290,13 @@ class Location:
 
     def replace(self, path: str, data: pa.Buffer | bytes) -> None:
         """Put other content in the place of a file, whole; only ever an end of its content."""
-        reach("before replace", path)
         replace = self._put_s3 if self.is_s3 else self._replace_local
-        retrying(lambda: replace(path, memoryview(data)), self.uri(path))
+
+        def attempt() -> None:
+            reach("before replace", path)
+            replace(path, memoryview(data))
+
+        retrying(attempt, self.uri(path))
 
     def _replace_local(self, path: str, data: memoryview) -> None:
         with self._draft(lambda stream: stream.write(data)) as draft:
@@ -291,9 +304,13 @@ class Location:
 
     def delete(self, path: str) -> None:
         """Remove a file; one that is gone already is no error."""
-        reach("before delete", path)
+
+        def attempt() -> None:
+            reach("before delete", path)
+            self._reader.delete_file(self._full(path))
+
         try:
-            retrying(lambda: self._reader.delete_file(self._full(path)), self.uri(path))
+            retrying(attempt, self.uri(path))
         except FileNotFoundError:
             return
 

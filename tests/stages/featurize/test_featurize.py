@@ -19,10 +19,10 @@ pytestmark = pytest.mark.usefixtures("cluster")
 def test_too_many_errors_stop_the_job_before_anything_of_the_shard_is_kept(
     photos: Path, tmp_path: Path
 ) -> None:
-    project = small_project(tmp_path, photos, engine={"max_error_share": 0.5})
-    ingest.run(Workspace(project))
     for path in photos.rglob("*.jpg"):
         path.write_bytes(b"")
+    project = small_project(tmp_path, photos, engine={"max_error_share": 0.5})
+    ingest.run(Workspace(project))
     with pytest.raises(TooManyErrors, match=r"8 of 8 images failed \(not_an_image 8\)"):
         featurize.run(Workspace(project))
     assert Workspace(project).generations == {"color": {}}
