@@ -1,5 +1,6 @@
 """Every function votes on every image, in workers as in the driver; its failure stops the job."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from tests.conftest import Networks, tiny_config
 from tests.small import feature, like, made, on_embeddings, small_project, votes_of
-from wslabel.errors import ConfigError, LabelingFunctionError
+from wslabel.errors import ConfigError, LabelingFunctionError, StorageError
 from wslabel.stages import vote
 from wslabel.storage.table import shard_name
 from wslabel.workspace.workspace import Workspace
@@ -38,6 +39,19 @@ def test_a_failing_function_stops_the_job_and_names_itself_and_an_image(
     project = small_project(tmp_path, scenes, images=images, labeling_functions=functions)
     with pytest.raises(LabelingFunctionError, match=r"shaky raised on image '.*/forest/f03.jpg'"):
         made(project)
+    assert not Workspace(project).votes.table.names()
+
+
+def test_features_of_other_images_are_no_features(photos: Path, tmp_path: Path) -> None:
+    """The manifest was removed and drawn anew of a source that had grown."""
+    project = small_project(tmp_path, photos)
+    made(project, until="featurize")
+    shutil.rmtree(tmp_path / "ws" / "images")
+    shutil.copy(photos / "coast" / "c00.jpg", photos / "coast" / "new.jpg")
+    assert made(project, until="featurize")["ingest"] == 8
+    told = r"features/color-\w+/0000\d.parquet: is of other images than images/0000"
+    with pytest.raises(StorageError, match=told):
+        made(project, until="vote")
     assert not Workspace(project).votes.table.names()
 
 

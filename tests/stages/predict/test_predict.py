@@ -1,5 +1,6 @@
 """Trained networks judge all images of a project once, and other images as they would its own."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,14 @@ def test_other_images_are_predicted_as_the_projects_own(
         assert probabilities == pytest.approx(own[f"coast/{name}"], abs=1e-6)
     again = list(pipeline.predict_images(trained, "careful", source, output))
     assert [result.made for result in again] == [0, 0, 0]
+    # Another folder whose images have the same names: none is left out.
+    twin = shutil.copytree(source, tmp_path / "twin")
+    ingested, *_ = pipeline.predict_images(trained, "careful", str(twin), output)
+    assert ingested.num_images == 30
+    both = predictions(tmp_path / "other")
+    assert len(both) == 60
+    for name, probabilities in found.items():
+        assert both[f"{twin}/{name}"] == probabilities
 
 
 def test_other_images_may_be_a_table_or_any_source(trained: Project, tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def run_other(workspace: Workspace, other: Workspace, network: Network) -> Predi
     step = PredictStep(other.location, trained, len(classes))
     engine, placement = other.project.engine, placement_of([network])
     results = list(execute(engine, "predict", step, items, placement=placement))
+    predictions.table.supersede(predictions.state)
     return PredictResult(
         made=len(results),
         total=len(predictions.items),
