@@ -94,7 +94,7 @@ class Soak:
         process, last = started(self._file, self._cluster.address()), time.monotonic()
         is_excused = False
         while process.poll() is None:
-            pause = self._dice.uniform(0.5, 12.0) if self.kills.total() < most else 5.0
+            pause = self._dice.uniform(0.5, 8.0) if self.kills.total() < most else 5.0
             try:
                 process.wait(pause)
             except subprocess.TimeoutExpired:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from wslabel.errors import TrainingError
+from wslabel.failpoints import reach
 from wslabel.training.batch import Batch
 from wslabel.training.checkpoints import EpochState
 from wslabel.training.events import Record
@@ -52,6 +53,7 @@ def learn(
     sums = _Sums(worker, begun)
     first = sums.batches
     for batch, wait in _timed(run.train(epoch, worker.rank, worker.world_size, first)):
+        reach("step", sums.batches)
         if sums.batches % PAUSE_STEPS == 0:
             if pause is not None and sums.batches > first:
                 pause(sums.state)
