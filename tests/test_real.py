@@ -149,9 +149,9 @@ class Fold:
     inputs: np.ndarray
     targets_NK: np.ndarray
 
-    def __call__(self, epoch: int, rank: int, world_size: int) -> Iterator[Batch]:
+    def __call__(self, epoch: int, rank: int, world_size: int, first: int = 0) -> Iterator[Batch]:
         order = np.random.default_rng(epoch).permutation(len(self.inputs))
-        for start in range(0, len(order), 32):
+        for start in range(32 * first, len(order), 32):
             rows = order[start : start + 32]
             weights_N, count = np.ones(len(rows), np.float32), len(rows)
             yield Batch(

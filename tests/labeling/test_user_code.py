@@ -119,6 +119,21 @@ def test_a_change_in_what_is_not_imported_changes_nothing(tmp_path: Path) -> Non
     assert load("lf", f"{path}:vote").digest == before
 
 
+def test_what_is_installed_counts_by_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packages may lie in any environment that this one looks into."""
+    packages = tmp_path / "env" / "site-packages"
+    packages.mkdir(parents=True)
+    monkeypatch.syspath_prepend(packages)
+    write(packages, installed_there="x = 1\n")
+    path = write(tmp_path, lfs="import installed_there\ndef vote(c): return 0\n")
+    loaded = load("lf", f"{path}:vote")
+    assert len(loaded.modules) == 1
+    write(packages, installed_there="x = 2\n")
+    assert load("lf", f"{path}:vote").digest == loaded.digest
+
+
 def test_a_digest_is_the_same_wherever_the_files_are(tmp_path: Path) -> None:
     digests = set()
     for name in ("here", "there"):

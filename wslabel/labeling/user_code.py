@@ -20,9 +20,11 @@ from typing import Any
 
 from wslabel.errors import ConfigError, nearest
 
-_INSTALLED = ("stdlib", "platstdlib", "purelib", "platlib")
-_NOT_OWN = tuple(Path(sysconfig.get_path(name)).resolve() for name in _INSTALLED)
-_OURS = Path(__file__).resolve().parents[1]
+_PACKAGES = {"site-packages", "dist-packages"}
+_NOT_OWN = (
+    *(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")),
+    Path(__file__).resolve().parents[1],
+)
 
 _imported_sources: dict[str, str] = {}
 """Hash of the source of each of the user's modules, as it was when it was imported here."""
@@ -157,4 +159,5 @@ def _file(name: str, path: list[str]) -> Path | None:
 
 def _is_own(file: Path) -> bool:
     where = file.resolve()
-    return not any(where.is_relative_to(place) for place in (*_NOT_OWN, _OURS))
+    is_package = not _PACKAGES.isdisjoint(where.parts)
+    return not is_package and not any(where.is_relative_to(place) for place in _NOT_OWN)
