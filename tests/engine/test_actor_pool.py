@@ -2,6 +2,7 @@
 
 import pickle
 
+import psutil
 import pytest
 import ray
 
@@ -48,6 +49,19 @@ def test_items_stay_whole(results: list[ItemResult]) -> None:
             assert result.errors == {"missing": item.key % 2}
             assert result.value["payload"] == item.payload
             assert result.value["sum"] == sum(item.payload)
+
+
+def test_the_death_of_the_counter_alone_costs_nothing() -> None:
+    done = []
+    for result in run(steps.Trouble(), items(200), FUSED):
+        if not done:
+            mine = psutil.Process().children(recursive=True)
+            counters = [p for p in mine if p.name().startswith("ray::_Attempts")]
+            assert counters
+            for process in counters:
+                process.kill()
+        done.append(result.item)
+    assert sorted(done) == list(range(200))
 
 
 def test_a_killer_is_taken_up_again_isolated_and_all_others_survive(

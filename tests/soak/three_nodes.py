@@ -8,6 +8,11 @@ from typing import Any
 import psutil
 from ray.cluster_utils import Cluster
 
+RAYS_OWN = (
+    "IDLE", "DashboardAgent", "RuntimeEnvAgent", "_StatsActor", "Coordinator", "LocationTracker",
+)  # fmt: skip
+"""What is no work of ours; a node ends with its agents."""
+
 NODES = 2
 """Nodes beside the head."""
 
@@ -60,7 +65,7 @@ class ThreeNodes:
         for process in _children():
             with suppress(psutil.Error):
                 title = " ".join(process.cmdline())
-                if title.startswith("ray::") and "IDLE" not in title:
+                if title.startswith("ray::") and not any(own in title for own in RAYS_OWN):
                     found += [process] if ("MapWorker" in title) == is_actor else []
         return found
 

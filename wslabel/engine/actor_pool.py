@@ -68,7 +68,7 @@ def _mapped(rows: ray.data.Dataset, worker: type, step: Any, plan: Plan) -> ray.
     return rows.map_batches(
         worker,
         batch_size=1,
-        fn_constructor_args=(step, _attempts()),
+        fn_constructor_args=(step, beside_driver(_Attempts)),
         compute=ray.data.ActorPoolStrategy(size=plan.actors),
         num_cpus=plan.cpus_per_actor,
         num_gpus=plan.gpus_per_actor or None,
@@ -81,10 +81,6 @@ def _results(rows: ray.data.Dataset) -> Iterator[ItemResult]:
         if result.failure is not None:
             raise result.failure
         yield result
-
-
-def _attempts() -> Any:
-    return ray.remote(num_cpus=0, scheduling_strategy=beside_driver())(_Attempts).remote()
 
 
 class _Attempts:

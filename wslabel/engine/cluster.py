@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -55,9 +56,17 @@ def keep_to_own_gpus() -> None:
     keep_to(ray.get_runtime_context().get_accelerator_ids().get("GPU", []))
 
 
-def beside_driver() -> NodeAffinitySchedulingStrategy:
-    """Keep an actor that a run cannot lose where its driver is, whose end is the run's anyway."""
-    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+def beside_driver(kind: type) -> Any:
+    """Start an actor that a run cannot lose: it sits where the driver does, and comes back.
+
+    The end of the driver's node is the run's anyway. An actor whose process alone dies starts
+    anew, empty, and calls to it are made again.
+    """
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    survivor = ray.remote(
+        num_cpus=0, scheduling_strategy=here, max_restarts=-1, max_task_retries=-1
+    )
+    return survivor(kind).remote()
 
 
 @contextmanager

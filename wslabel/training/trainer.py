@@ -47,7 +47,7 @@ def train(runs: Sequence[Run], store: ModelStore, on_event: OnEvent) -> None:
         TrainingError: A worker failed more often than the settings allow.
     """
     _be_quiet()
-    queue = ray.remote(num_cpus=0, scheduling_strategy=beside_driver())(EventQueue).remote()
+    queue = beside_driver(EventQueue)
     work: _Work = {"runs": list(runs), "store": store, "queue": queue}
     with tempfile.TemporaryDirectory(prefix="wslabel-train-") as folder:
         trainer = _trainer(work, runs[0].settings, folder)
