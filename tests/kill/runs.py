@@ -48,14 +48,14 @@ def run(config: Path) -> str:
 def run_until_stopped(config: Path, place: str, marks: Path, command: str = "run") -> None:
     """Run until some process stands at the place, then kill -9 driver and workers."""
     process = start_stopping(config, place, marks, command)
-    _wait_until(process, lambda: (marks / "stopped").exists(), f"never came to '{place}'")
+    wait_until(process, lambda: (marks / "stopped").exists(), f"never came to '{place}'")
     _kill(process)
 
 
 def run_without(config: Path, place: str, marks: Path) -> str:
     """Run, but kill -9 the one process that comes to the place; give what the driver says."""
     process = start_stopping(config, place, marks, "run", WSLABEL_QUIET="", CI="")
-    _wait_until(process, lambda: (marks / "stopped").exists(), f"never came to '{place}'")
+    wait_until(process, lambda: (marks / "stopped").exists(), f"never came to '{place}'")
     os.kill(int((marks / "stopped").read_text()), signal.SIGKILL)
     _, err = process.communicate(timeout=LONGEST_S)
     assert process.returncode == 0, err
@@ -82,7 +82,7 @@ def run_for(config: Path, seconds: float) -> bool:
     return was_running
 
 
-def _wait_until(process: subprocess.Popen[str], due: Callable[[], bool], complaint: str) -> None:
+def wait_until(process: subprocess.Popen[str], due: Callable[[], bool], complaint: str) -> None:
     end = time.monotonic() + LONGEST_S
     while not due():
         if process.poll() is not None or time.monotonic() > end:

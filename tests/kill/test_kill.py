@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import safetensors.numpy
 
@@ -20,6 +21,8 @@ from tests.kill.runs import (
     run_without,
     same,
     start,
+    start_stopping,
+    wait_until,
 )
 from wslabel.config.base import S3
 
@@ -156,6 +159,24 @@ def test_a_worker_killed_in_the_middle_of_an_epoch_costs_that_epoch_alone(
     for path in networks_:
         ours, theirs = (safetensors.numpy.load(bytes(f[path])) for f in (found, undisturbed))
         assert all(np.allclose(ours[name], theirs[name], atol=1e-5) for name in theirs), path
+
+
+def test_where_the_process_that_looks_after_training_dies_the_next_run_goes_on(
+    scenes: Path, networks: Networks, tmp_path: Path, finished: Path
+) -> None:
+    untrained(finished, tmp_path)
+    training = {"network": "linear", "feature": "net", "batch_size": 16, "workers": 2}
+    config = write_config(tmp_path / "p.yaml", project(scenes, networks, "ws", training=training))
+    process = start_stopping(config, "during training 1", tmp_path / "marks", "run")
+    wait_until(process, lambda: (tmp_path / "marks" / "stopped").exists(), "never trained")
+    for child in psutil.Process(process.pid).children(recursive=True):
+        if child.name().startswith("ray::TrainContr"):
+            child.kill()
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 3, err
+    assert "the process that looks after the workers died; run again" in err
+    assert "Traceback" not in err
+    finish(start(config))
 
 
 def test_a_sweep_goes_on_where_its_driver_was_killed(

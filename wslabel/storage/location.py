@@ -157,7 +157,12 @@ class Location:
 
     def entry(self, path: str) -> Entry | None:
         """Look a file up without reading it, None where there is none."""
-        info = retrying(lambda: self._reader.get_file_info(self._full(path)), self.uri(path))
+
+        def attempt() -> pafs.FileInfo:
+            reach("look up", path)
+            return self._reader.get_file_info(self._full(path))
+
+        info = retrying(attempt, self.uri(path))
         is_file = info.type == pafs.FileType.File
         return Entry(path, info.size, info.mtime_ns or 0) if is_file else None
 

@@ -15,7 +15,7 @@ import torch
 
 from wslabel.config.optimization import Optimization
 from wslabel.engine.cluster import beside_driver
-from wslabel.errors import TrainingError
+from wslabel.errors import TrainingError, WorkLeft
 from wslabel.training.cores import keep_to_own_cores
 from wslabel.training.events import EpochEvent, EventQueue, OnEvent
 from wslabel.training.local import train_run
@@ -45,6 +45,7 @@ def train(runs: Sequence[Run], store: ModelStore, on_event: OnEvent) -> None:
 
     Raises:
         TrainingError: A worker failed more often than the settings allow.
+        WorkLeft: The process that looks after the workers died.
     """
     _be_quiet()
     queue = beside_driver(EventQueue)
@@ -56,6 +57,13 @@ def train(runs: Sequence[Run], store: ModelStore, on_event: OnEvent) -> None:
                 trainer.fit()
             except ray.train.TrainingFailedError as error:
                 raise TrainingError(f"training failed: {cause(error)}") from error
+            except ray.exceptions.RayActorError as error:
+                # Ray Train starts workers again, and not the process that looks after them; what
+                # that one had reserved is free once this driver is gone.
+                raise WorkLeft(
+                    "train: the process that looks after the workers died; run again, networks go "
+                    f"on from their checkpoints ({cause(error)})"
+                ) from error
     failure = ray.get(queue.failure.remote())
     if failure is not None:
         raise failure
