@@ -83,16 +83,16 @@ class Driver:
         if self._bug is not None:
             raise self._bug
 
-    def stand(self) -> None:
-        """Stand still at a place, until told."""
+    def stand(self, *, can_fail: bool) -> None:
+        """Stand still at a place, until told; where something is done already, nothing can fail."""
         if self._free and self._order is not Order.DIE:
             return
         if self._order is not Order.DIE:  # who dies passes no more places
             self._stands.release()
             self._may_go.acquire()
-        if self._order is Order.FAIL:
+        if self._order is Order.FAIL and can_fail:
             raise OSError("a passing fault")
-        if self._order is Order.BREAK:
+        if self._order is Order.BREAK and can_fail:
             raise TransientStorageError("an outage")
         if self._order is Order.DIE:
             raise Killed
@@ -147,7 +147,7 @@ def _here(
 def _at(place: str, what: object) -> None:
     driver = _drivers.get(threading.current_thread())
     if driver is not None:
-        driver.stand()
+        driver.stand(can_fail=not place.startswith("after"))
 
 
 @contextmanager
