@@ -194,7 +194,7 @@ def test_a_slow_network_is_measured_for_a_bounded_time(monkeypatch: pytest.Monke
         make = each({"float32": slow, "bfloat16": 0.005}, seen)
         begun = time.perf_counter()
         choice = choose_precision(make, PROBE, size=16, num_images=10**4, lower=["bfloat16"])
-        assert time.perf_counter() - begun < 2.5
+        assert time.perf_counter() - begun < 6.0
         assert choice == Choice(precision, is_measured=num_compared > 0)
         compared = [count for name, count in seen[2:] if name == "bfloat16"]
         assert sum(compared[-3:]) >= num_compared

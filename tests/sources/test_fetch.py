@@ -132,7 +132,7 @@ class TestWeb:
         start = time.monotonic()
         with pytest.raises(TransientStorageError, match=r"(?i)time"):
             Fetcher(S3())(f"{web}/silent/a.jpg", lambda _: 0.0)
-        assert time.monotonic() - start < 3.0
+        assert time.monotonic() - start < 20.0
 
     @pytest.mark.parametrize("uri", ["http://nohost.invalid/a.jpg", "http://127.0.0.1:9/a.jpg"])
     def test_a_host_that_is_not_there_is_transient(self, uri: str) -> None:

@@ -64,22 +64,22 @@ def test_an_image_of_another_size_than_it_had_is_told(web: str) -> None:
 
 
 def test_one_throttled_image_costs_no_other_and_is_told(web: str) -> None:
-    fetch = ShardFetcher(Fetcher(S3()))
+    counting = Counting()
+    fetch = ShardFetcher(counting)
     uris = [f"{web}/200/{n}" for n in range(40)]
     uris[7] = f"{web}/429/seven"
-    start = time.monotonic()
-    got = fetched(fetch, uris)
-    assert time.monotonic() - start > 1.0  # somebody answered: it was waited for
-    assert got == [DATA] * 7 + [UNREACHABLE] + [DATA] * 32
+    assert fetched(fetch, uris) == [DATA] * 7 + [UNREACHABLE] + [DATA] * 32
+    assert counting.tried.count(uris[7]) > 1  # somebody answered: it was waited for
     assert fetch.reason.startswith(f"{web}/429/seven: storage failed")
     assert "HTTP 429" in fetch.reason
 
 
-def test_a_host_that_never_answered_is_soon_left() -> None:
+def test_a_host_that_never_answered_is_soon_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failures, "PATIENCE_S", 60.0)
     fetch = ShardFetcher(Fetcher(S3()))
     start = time.monotonic()
     assert fetch(f"{GONE}/a") == UNREACHABLE
-    assert time.monotonic() - start < 1.5
+    assert time.monotonic() - start < 20.0
 
 
 def test_a_host_that_answered_before_is_waited_for(
@@ -99,7 +99,7 @@ def test_a_shard_of_one_host_that_is_gone_ends_soon() -> None:
     uris = [f"{GONE}/{n}" for n in range(512)]
     start = time.monotonic()
     assert fetched(fetch, uris) == [UNREACHABLE] * 512
-    assert time.monotonic() - start < 3.0
+    assert time.monotonic() - start < 8.0  # of 10 if each were waited for
     assert MANY <= len(counting.begun) <= MANY + 16  # those in work at that moment
     fetch.try_again()
     before = len(counting.tried)
@@ -111,7 +111,7 @@ def test_a_shard_of_one_host_that_is_busy_ends_soon(web: str) -> None:
     fetch = ShardFetcher(Fetcher(S3()))
     start = time.monotonic()
     assert set(fetched(fetch, [f"{web}/503/of-many/{n}" for n in range(512)])) == {UNREACHABLE}
-    assert time.monotonic() - start < 2 * 2.0 + 2.0
+    assert time.monotonic() - start < 30.0  # of 64 if each were waited for
 
 
 def test_a_shard_of_many_hosts_that_are_gone_waits_for_all_no_longer_than_its_patience(
@@ -122,7 +122,7 @@ def test_a_shard_of_many_hosts_that_are_gone_waits_for_all_no_longer_than_its_pa
     uris = [f"http://127.0.{n // 250}.{n % 250 + 2}:9/a" for n in range(512)]
     start = time.monotonic()
     assert set(fetched(fetch, uris, threads=4)) == {UNREACHABLE}
-    assert time.monotonic() - start < 5.0
+    assert time.monotonic() - start < 20.0  # of 38 if each were waited for
 
 
 def test_an_image_that_is_reached_in_between_gives_its_host_new_credit(web: str) -> None:

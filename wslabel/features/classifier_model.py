@@ -11,7 +11,7 @@ from wslabel.config.preprocess import Preprocess
 from wslabel.errors import WeightsError
 from wslabel.features.model_info import ModelInfo
 from wslabel.networks.inference import ImageNetwork
-from wslabel.networks.weights import load_state
+from wslabel.networks.weights import load_state, refusing_size
 from wslabel.networks.zoo import build
 
 
@@ -51,14 +51,8 @@ class Classifier:
     @torch.inference_mode()
     def _answer_to_black(self, side: int) -> tuple[torch.Tensor, torch.Tensor]:
         answer = self._module().eval()
-        try:
+        with refusing_size(self.model, side):
             logits, embedding = answer(torch.zeros(1, 3, side, side))
-        except (RuntimeError, AssertionError, ValueError) as error:  # as networks refuse a size
-            reason = " ".join(str(error).split())[:200]
-            raise WeightsError(
-                f"{self.model}: does not take images of {side} x {side} pixels "
-                f"(preprocess.crop): {reason}"
-            ) from None
         return logits, embedding
 
     def load(self, info: ModelInfo, precision: str, *, embedding: bool) -> "ClassifierModel":

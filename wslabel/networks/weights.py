@@ -1,6 +1,7 @@
 """Weight files: tensors by name, read without running code in them, and filled into networks."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import safetensors.torch
@@ -100,3 +101,19 @@ def refuse_folded(path: Path) -> None:
             f"{path}: its batch normalizations were folded into the convolutions (all running "
             "means are 0), which training would undo; set batch_norm: frozen"
         )
+
+
+@contextmanager
+def refusing_size(name: str, side: int) -> Iterator[None]:
+    """Say that a network takes no images of a size, where it fails on a first one.
+
+    Raises:
+        WeightsError: It does.
+    """
+    try:
+        yield
+    except (RuntimeError, AssertionError, ValueError) as error:  # as networks refuse a size
+        reason = " ".join(str(error).split())[:200]
+        raise WeightsError(
+            f"{name}: does not take images of {side} x {side} pixels (preprocess.crop): {reason}"
+        ) from None

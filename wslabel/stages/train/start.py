@@ -6,10 +6,9 @@ import torch
 
 from wslabel.config.base import S3
 from wslabel.config.optimization import Optimization
-from wslabel.errors import WeightsError
 from wslabel.networks.factory import Builder
 from wslabel.networks.modules import OnImages
-from wslabel.networks.weights import load_body, refuse_folded
+from wslabel.networks.weights import load_body, refuse_folded, refusing_size
 from wslabel.workspace.weight_files import locate_start
 from wslabel.workspace.workspace import Workspace
 
@@ -72,11 +71,5 @@ def check_start(build: Builder, settings: Optimization, s3: S3) -> None:
 @torch.inference_mode()
 def _refuse_unfit_images(module: torch.nn.Module, settings: Optimization) -> None:
     side = settings.preprocess.crop
-    try:
+    with refusing_size(settings.network, side):
         module(torch.zeros((1, side, side, 3), dtype=torch.uint8))
-    except (RuntimeError, AssertionError, ValueError) as error:  # as networks refuse a size
-        reason = " ".join(str(error).split())[:200]
-        raise WeightsError(
-            f"{settings.network}: does not take images of {side} x {side} pixels "
-            f"(preprocess.crop): {reason}"
-        ) from None
