@@ -54,6 +54,7 @@ def cluster() -> Iterator[None]:
 
     from wslabel.engine.cluster import disconnect  # noqa: PLC0415
 
+    disconnect()  # from what a test that asked for none may have started
     ray.init(
         "local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
     )
