@@ -67,7 +67,7 @@ ALLOWED = {
     ("wslabel/pipeline.py", "_ingest"),
     ("wslabel/pipeline.py", "_label"),
     ("wslabel/pipeline.py", "_predict"),
-    ("wslabel/pipeline.py", "_preflight"),
+    ("wslabel/pipeline.py", "preflight"),
     ("wslabel/pipeline.py", "_pretrain"),
     ("wslabel/pipeline.py", "_report"),
     ("wslabel/pipeline.py", "_train"),

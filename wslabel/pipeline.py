@@ -73,15 +73,19 @@ def _featurize(workspace: Workspace, options: Options) -> StageResult:
     from wslabel.stages.featurize import featurize  # noqa: PLC0415 - dispatches a stage
 
     if workspace.missing_shards():
-        _preflight(workspace)
+        preflight(workspace)
     return featurize.run(workspace, options.retry)
 
 
-def _preflight(workspace: Workspace) -> None:
-    """Refuse what would otherwise be found wrong hours after the first image is fetched."""
-    from wslabel.stages import preflight  # noqa: PLC0415 - not needed without work
+def preflight(workspace: Workspace) -> None:
+    """Refuse what would otherwise be found wrong hours after the first image is fetched.
 
-    preflight.run(workspace)
+    Raises:
+        WslabelError: Something that the project file asks for cannot be had.
+    """
+    from wslabel.stages import preflight as stage_preflight  # noqa: PLC0415 - not needed without work
+
+    stage_preflight.run(workspace)
     if workspace.project.training is not None or workspace.project.pretraining is not None:
         from wslabel.stages.train.runs import check_networks  # noqa: PLC0415 - loads torch
 

@@ -10,7 +10,7 @@ from tests.conftest import CNN, LINEAR, Learnable, paint, tiny_config, write_con
 from wslabel import pipeline
 from wslabel.config.training import Training
 from wslabel.engine.plan import Node, Resources
-from wslabel.errors import ClusterTooSmall, ConfigError
+from wslabel.errors import ClusterTooSmall, ConfigError, WeightsError
 from wslabel.experiments import sweep as module
 from wslabel.experiments.sweep import share, sweep
 from wslabel.experiments.train_trial import BestScores, TrainTrial
@@ -232,6 +232,19 @@ WRONG = {
         r"training.validate_on: a sweep chooses by validation",
     ),
 }
+
+
+def test_a_value_that_cannot_work_is_refused_before_an_image_is_read(
+    scenes: Path, tmp_path: Path
+) -> None:
+    config = tiny_config(scenes) | {"training": CNN | {"labels": "soft", "validate_on": "weak"}}
+    config["features"] |= {"thumbnail": {"size": 16}}
+    write_config(tmp_path / "p.yaml", config)
+    search = {"training.network": {"grid": ["cnn", "timm/resnet999"]}}
+    path = write_config(tmp_path / "s.yaml", {"project": "p.yaml", "search": search})
+    with pytest.raises(WeightsError, match="timm has no network 'resnet999'"):
+        sweep(path)
+    assert not list(tmp_path.glob("ws/features/*"))
 
 
 @pytest.mark.parametrize("name", WRONG)

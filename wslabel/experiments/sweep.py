@@ -8,7 +8,7 @@ otherwise each would wait for the workers of the others.
 
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -90,6 +90,8 @@ def sweep(path: str | Path) -> SweepResult:
     # So that the score is that of the network which is kept.
     raw = changed(file, raw, {"training.select_by": settings.metric})
     pipeline.run_stage(project, "ingest")  # once: what comes later is for the next sweep
+    for tried in _each_value(settings, file, raw):
+        pipeline.preflight(Workspace(tried))
     workspace = Workspace(project)
     shards = tuple(workspace.shards)
     identity = fingerprint(settings, raw, shards, _prepare(settings, file, raw, shards))
@@ -121,17 +123,22 @@ def sweep(path: str | Path) -> SweepResult:
 
 def _check(settings: Sweep, file: Path, raw: Raw) -> Project:
     """Build the project of every value of every key, so that what is wrong is refused at once."""
-    first = {key: _values(settings, key)[0] for key in settings.search}
-    for key in settings.search:
-        for value in _values(settings, key):
-            project = build(file, changed(file, raw, first | {key: value}))
-            training = _one_network(file, project)
+    for project in _each_value(settings, file, raw):
+        training = _one_network(file, project)
     if settings.asha and training.most_workers > 1:
         raise ConfigError(
             "asha: trials of several workers cannot be stopped early; write asha: null, or fix "
             "training.workers: 1"
         )
     return project
+
+
+def _each_value(settings: Sweep, file: Path, raw: Raw) -> Iterator[Project]:
+    """Build a project with each value of each key, beside the first ones of the other keys."""
+    first = {key: _values(settings, key)[0] for key in settings.search}
+    for key in settings.search:
+        for value in _values(settings, key):
+            yield build(file, changed(file, raw, first | {key: value}))
 
 
 def _values(settings: Sweep, key: str) -> list[Any]:
