@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ONLY ?=
+MINUTES ?= 60
 
-.PHONY: setup demo check test test-long soak bench bench-gpu docs lock clean
+.PHONY: setup demo check test test-long soak fuzz bench bench-gpu docs lock clean
 
 setup: .venv/ready
 
@@ -41,6 +42,10 @@ soak: setup
 	WSLABEL_INTERLEAVINGS=200 $(BIN)/python -m pytest tests/faults
 	$(BIN)/python -m tests.soak --kills 200
 
+# Feed hostile bytes to all that reads strangers' files, for MINUTES each, guided by coverage.
+fuzz: setup
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
+
 bench: setup
 	$(BIN)/python -m tests.benchmarks $(ONLY)
 
@@ -57,4 +62,4 @@ lock:
 	  --no-header --universal --python-version 3.11 --quiet --output-file requirements.lock
 
 clean:
-	rm -rf .venv workspaces .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv workspaces .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
