@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator
 
 import numpy as np
+from PIL import Image
 
 from tests.hostile import damage, images
 from wslabel.features.color import ColorConfig
@@ -18,6 +19,7 @@ WORDS = (b"RIFF", b"WEBP", b"VP8 ", b"VP8L", b"VP8X", b"ftypavif", b"IHDR", b"ID
 MAX_PIXELS = 2**18
 LARGEST_SEED = 16_000
 COLOR = ColorConfig(kind="color")
+Image.init()  # imports what reads each format, while imports are watched
 
 
 def one_input(data: bytes) -> None:
