@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ONLY ?=
+MINUTES ?= 60
 
-.PHONY: setup install demo check test test-long soak bench bench-gpu docs lock clean
+.PHONY: setup install demo check test test-long soak fuzz bench bench-gpu docs lock clean
 
 # Everything, for whoever works on wslabel; and what runs alone, for the machines of a cluster.
 setup: .venv/ready
@@ -49,6 +50,10 @@ soak: setup
 	WSLABEL_INTERLEAVINGS=200 $(BIN)/python -m pytest tests/faults
 	$(BIN)/python -m tests.soak --kills 200
 
+# Feed hostile bytes to all that reads strangers' files, for MINUTES each, guided by coverage.
+fuzz: setup
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
+
 bench: setup
 	$(BIN)/python -m tests.benchmarks $(ONLY)
 
@@ -68,4 +73,4 @@ lock:
 	$(COMPILE) --extra dev --constraints requirements.lock --output-file requirements-dev.lock
 
 clean:
-	rm -rf .venv workspaces .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv workspaces .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

@@ -93,7 +93,7 @@ ALLOWED = {
 BY_NAME = {"wslabel/labeling/user_code.py"}
 """Files that import by a computed name: the user's own functions."""
 
-OF_THE_WHOLE = {"benchmarks", "docs", "faults", "hostile", "kill", "old_workspace", "soak"}
+OF_THE_WHOLE = {"benchmarks", "docs", "faults", "fuzz", "hostile", "kill", "old_workspace", "soak"}
 """Folders of tests of more than one file."""
 
 OF_SEVERAL = {"report/test_browser.py", "stages/featurize/test_unreached.py"}

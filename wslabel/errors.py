@@ -19,8 +19,21 @@ import difflib
 from collections.abc import Iterable
 
 
+def printable(text: str) -> str:
+    r"""Spell out what a terminal would obey instead of showing it; line breaks stay.
+
+    >>> printable("a\x1b[2Jb")
+    'a\\x1b[2Jb'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
 class WslabelError(Exception):
     """What went wrong, in one sentence that names the place and the next step."""
+
+    def __init__(self, *told: object) -> None:
+        """Say it in a way that a terminal can show, whatever names and texts it quotes."""
+        super().__init__(*(printable(part) if isinstance(part, str) else part for part in told))
 
 
 class ConfigError(WslabelError, ValueError):
@@ -31,8 +44,8 @@ class SourceError(WslabelError, ValueError):
     """A source cannot list its images."""
 
     def __init__(self, text: str) -> None:
-        """Say it on one line: what a source holds may have line breaks and worse."""
-        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text))
+        """Say it on one line: what a source holds may have line breaks."""
+        super().__init__(text.replace("\n", "\\n"))
 
 
 class WeightsError(WslabelError, ValueError):

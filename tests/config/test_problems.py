@@ -118,3 +118,11 @@ def test_every_problem_has_its_sentence(home: Path) -> None:
     first, second = str(caught.value).splitlines()
     assert first.startswith(f"{path}: workspace: ")
     assert second.startswith(f"{path}: engine.actors: ")
+
+
+def test_a_sentence_stays_whole_whatever_it_quotes(home: Path) -> None:
+    path = write(home, full() | {"clas\n\x1b[2Jses": 1})
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert str(caught.value).startswith(f"{path}: unknown key 'clas\\n\\x1b[2Jses'")
+    assert str(caught.value).isprintable()

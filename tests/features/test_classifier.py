@@ -16,6 +16,7 @@ from tests.features.sections import PREPROCESS
 from tests.features.sections import classifier as section
 from tests.projects import CLASSIFIER, Change, assert_refused, drop, put
 from wslabel.config.fingerprint import named
+from wslabel.errors import WeightsError
 from wslabel.features import resize
 from wslabel.features.classifier import Categories, ClassifierConfig
 from wslabel.features.decode import Decoded
@@ -47,6 +48,23 @@ def test_lines_of_a_category_file_can_be_skipped(tmp_path: Path, networks: Any) 
     path.write_text("background\n" + networks.categories.read_text() + "\n\n")
     settings = section(networks, categories={"file": str(path), "skip_lines": 1})
     assert settings.describe(networks.classifier).categories[0] == "seashore, coast"
+
+
+def listed(path: Path) -> ClassifierConfig:
+    return ClassifierConfig(kind="classifier", categories=Categories(file=str(path)))
+
+
+def test_a_category_is_a_line_whatever_stands_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "names.txt"
+    path.write_text("\ufeff\u00c4pfel\u2028rot\r\nBirnen\x0b\n", encoding="utf-8")
+    assert listed(path).names() == ("\u00c4pfel\u2028rot", "Birnen")
+
+
+def test_a_category_file_of_another_encoding_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "names.txt"
+    path.write_bytes("\u00c4pfel".encode("latin-1"))
+    with pytest.raises(WeightsError, match=r"names\.txt: expected a category per line, in UTF-8"):
+        listed(path).names()
 
 
 def test_preprocessing_of_a_torchvision_network_is_its_own(tmp_path: Path) -> None:

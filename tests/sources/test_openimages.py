@@ -110,6 +110,20 @@ def test_titles_come_from_the_image_metadata(files: dict[str, Any], tmp_path: Pa
         listing(files, metadata=["Titel"], image_metadata=dict.fromkeys(files["labels"], path))
 
 
+def test_a_confidence_that_is_no_number_is_told(files: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text(f"ImageID,LabelName,Confidence\n7a,{SEA},yes\n")
+    says = "image '7a' has the Confidence 'yes'; expected a number from 0 to 1"
+    with pytest.raises(SourceError, match=says):
+        listing(files | {"labels": {"train": str(path)}})
+
+
+def test_a_class_list_without_lines_has_no_class(files: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "none.csv").write_bytes(b"\r")
+    with pytest.raises(SourceError, match=r"has no class '\w+'; none is valid here"):
+        listing(files | {"class_descriptions": str(tmp_path / "none.csv")})
+
+
 @pytest.mark.parametrize("key", ["class_descriptions", "trainable_classes"])
 def test_a_missing_file_is_told(files: dict[str, Any], key: str, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"none\.csv: there is no such file"):

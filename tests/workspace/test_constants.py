@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from wslabel.errors import StorageError
 from wslabel.storage.location import Location
 from wslabel.workspace.constants import Constants, NotMade
 
@@ -40,3 +41,15 @@ def test_whoever_may_only_read_makes_nothing(constants: Constants, tmp_path: Pat
     with pytest.raises(NotMade, match="card-2"):
         reader.get_or_make("card-2", lambda: pytest.fail("it may not be made"))
     assert constants.get("card-2") is None
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"\xff", b"[" * 10_000, b"[]", b'{"cosine": "\\u001b"}']
+)
+def test_what_others_wrote_is_refused(constants: Constants, tmp_path: Path, data: bytes) -> None:
+    constants.keep("quantile-1", {"cosine": 0.5})
+    (tmp_path / "constants" / "quantile-1.json").write_bytes(data)
+    says = r"constants/quantile-1\.json: is not as wslabel writes it"
+    with pytest.raises(StorageError, match=says) as caught:
+        constants.get_or_make("quantile-1", dict, lambda kept: float(kept["cosine"]))
+    assert str(caught.value).isprintable()

@@ -62,7 +62,8 @@ def _sentences(file: Path, values: object, error: ValidationError) -> Iterator[s
             text = _choice(problem)
         elif problem["type"] != "refused":
             text = f"{text[0].lower()}{text[1:]}, found {shortened(problem['input'])}"
-        yield f"{file}: {key}{': ' if key else ''}{text}"
+        sentence = f"{file}: {key}{': ' if key else ''}{text}"
+        yield sentence.replace("\n", "\\n")  # names and values may have line breaks
 
 
 def _choice(problem: ErrorDetails) -> str:

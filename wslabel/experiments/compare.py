@@ -69,7 +69,7 @@ def compare(project: Project) -> CompareResult:
         page = render(comparison_page.presentation(project, comparison))
         workspace.location.create(f"{name}.html", page.encode())
         workspace.write_json(f"{name}.json", comparison.to_json())
-    comparison = NetworkComparison.from_json(workspace.read_json(f"{name}.json"))
+    comparison = workspace.read_json(f"{name}.json", NetworkComparison.from_json)
     return CompareResult(
         made=made,
         total=sum(own.num_seeds for own in comparison.networks) * (settings.folds or 1),

@@ -5,7 +5,7 @@ comparison.
 """
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import reduce
 
@@ -93,10 +93,11 @@ class Learner:
             splits=self._splits,
         )
         name = f"tally-{corrected.table.folder.rpartition('/')[2]}"
-        tally = workspace.constants.get(name)
+        tally = workspace.constants.get(name, _tally)
         if tally is None or corrected.missing:
-            tally = workspace.constants.keep(name, asdict(self._correct(inputs, corrected)))
-        return workspace.derived(corrected.table.folder), Tally(**tally)
+            made = asdict(self._correct(inputs, corrected))
+            tally = workspace.constants.keep(name, made, _tally)
+        return workspace.derived(corrected.table.folder), tally
 
     def _correct(self, inputs: RoundInputs, corrected: GroupTable) -> Tally:
         engine, classes = self._workspace.project.engine, tuple(self._workspace.project.classes)
@@ -143,3 +144,7 @@ def last_networks(workspace: Workspace, learners: Sequence[Learner]) -> list[Net
         ]
     last = workspace.project.self_training.rounds
     return [learner.network(last, own) for learner, own in zip(learners, labels, strict=True)]
+
+
+def _tally(kept: Mapping[str, int]) -> Tally:
+    return Tally(**kept)

@@ -7,6 +7,7 @@ networks that corrected them, so a killed run goes on and equal rounds are never
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import ClassVar
 
 from wslabel.config.experiments import SelfTraining
@@ -125,7 +126,7 @@ class _Loop:
         predict_networks(self._workspace, networks)
 
     def _judged(self, number: int, network: Network, tally: Tally | None) -> Round:
-        metrics = self._workspace.read_json(f"{network.folder}/{CARD}")["metrics"]
+        metrics = self._workspace.read_json(f"{network.folder}/{CARD}", itemgetter("metrics"))
         return Round(
             number=number,
             network=network.file,

@@ -98,7 +98,7 @@ def sweep(path: str | Path) -> SweepResult:
     name = f"reports/sweep-{identity}"
     made = 0
     if workspace.location.exists(f"{name}.json"):
-        trials = SweepTrials.from_json(workspace.read_json(f"{name}.json"))
+        trials = workspace.read_json(f"{name}.json", SweepTrials.from_json)
     else:
         results = _search(settings, file, raw, shards, identity)
         made, trials = len(results), _trials(settings, file, raw, shards, results)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class TrainTrial:
             _train(workspace, network, self.decoded, scores)
             return
         # Trained before the driver stopped, or by a trial that comes to the same.
-        for record in workspace.read_json(f"{network.folder}/{CARD}")["history"]:
+        for record in workspace.read_json(f"{network.folder}/{CARD}", itemgetter("history")):
             scores.tell(record)
 
 

@@ -12,6 +12,7 @@ from wslabel.config.base import Settings, refuse
 from wslabel.config.fingerprint import named
 from wslabel.config.paths import ExistingPath, existing
 from wslabel.config.preprocess import Preprocess
+from wslabel.errors import WeightsError
 from wslabel.features.feature import NOT_IN_IDENTITY, FeatureModel, NetworkFeatureConfig
 from wslabel.features.model_info import ModelInfo
 
@@ -124,7 +125,7 @@ class ClassifierConfig(NetworkFeatureConfig):
 
         names: tuple[str, ...] = ()
         if self.top_k:
-            names = zoo.own_categories(self.model) if self.categories is None else self._names()
+            names = zoo.own_categories(self.model) if self.categories is None else self.names()
         preprocess = self.preprocess or zoo.own_preprocess(self.model)
         network = Classifier(
             model=self.model, options=self.model_options, weights=weights, top_k=self.top_k
@@ -132,11 +133,22 @@ class ClassifierConfig(NetworkFeatureConfig):
         info = network.describe(preprocess, names)
         return info if self.embedding else ModelInfo(info.preprocess, info.categories)
 
-    def _names(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
+        """Give the category names that the settings list, or their file.
+
+        Raises:
+            WeightsError: The file is no text.
+        """
         if not isinstance(self.categories, Categories):
             return tuple(self.categories or ())
-        lines = Path(self.categories.file).read_text(encoding="utf-8").splitlines()
-        return tuple(line.strip() for line in lines[self.categories.skip_lines :] if line.strip())
+        file = self.categories.file
+        try:
+            text = Path(file).read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise WeightsError(f"{file}: expected a category per line, in UTF-8: {error}") from None
+        # Not splitlines(), which ends lines at characters that stand inside of names, too.
+        lines = text.split("\n")[self.categories.skip_lines :]
+        return tuple(line.strip() for line in lines if line.strip())
 
     def load(self, info: ModelInfo, weights: Path, precision: str) -> FeatureModel:
         """Load the network on the device that this process may use."""

@@ -19,7 +19,8 @@ from wslabel.networks.inference import ImageNetwork
 
 # What open_clip and torch let through for files that are no checkpoint of this model.
 UNFIT = (RuntimeError, LookupError, ValueError, TypeError, AttributeError, OSError, EOFError,
-         StopIteration, pickle.UnpicklingError, safetensors.SafetensorError)  # fmt: skip
+         ArithmeticError, AssertionError, MemoryError, StopIteration, pickle.UnpicklingError,
+         safetensors.SafetensorError)  # fmt: skip
 
 
 def default_weights(model: str, tag: str) -> Path:

@@ -68,13 +68,21 @@ class Parameters:
 
     @staticmethod
     def from_json(text: str) -> "Parameters":
-        """Read back exactly what `to_json` wrote."""
+        """Read back exactly what `to_json` wrote.
+
+        Raises:
+            ValueError: It did not write this.
+        """
         fields = json.loads(text)
-        return Parameters(
+        read = Parameters(
             mu=np.array(fields["mu"], np.float32),
             class_balance=np.array(fields["class_balance"], np.float64),
             weights_M=np.array(fields["weights"], np.float64),
         )
+        (num_classes,), (num_functions,) = read.class_balance.shape, read.weights_M.shape
+        if read.mu.shape != (num_functions * num_classes, num_classes):
+            raise ValueError(f"{read.mu.shape} numbers of {num_functions} labeling functions")
+        return read
 
 
 def _probabilities(

@@ -1,5 +1,6 @@
 """Weight files: tensors by name, read without running code in them, and filled into networks."""
 
+import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,10 +21,22 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             return dict(safetensors.torch.load_file(path))
         content: object = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{path}: expected a checkpoint of tensors alone; what else is in it may be code, "
+            f"which is never run{_unsupported(error)}"
+        ) from None
     except Exception as error:  # noqa: BLE001 - unpickling may raise anything; raised again
-        reason = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise WeightsError(f"{path}: expected a checkpoint of tensors: {reason}") from None
     return _tensors(path, _unwrapped(content))
+
+
+def _unsupported(error: Exception) -> str:
+    """Take what is in the way out of torch's text, which advises to run the code all the same."""
+    lines = [line.partition(". ")[0] for line in str(error).splitlines()]
+    found = [" ".join(line.split())[:100] for line in lines if "nsupported" in line]
+    return f": {found[0]}" if found else ""
 
 
 def _unwrapped(content: object) -> object:

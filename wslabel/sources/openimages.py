@@ -192,11 +192,13 @@ def _refuse_untrainable(
 
 def _whole(uri: str, s3: S3, names: list[str]) -> pa.Table:
     """Read a small file whole; its header may be missing."""
-    table = pa.concat_tables(
-        [pa.Table.from_batches([batch]) for batch in _batches(uri, s3, names, has_header=False)]
-    )
+    table = pa.Table.from_batches(_batches(uri, s3, names, has_header=False), _texts(names))
     has_header = table.num_rows > 0 and table.column(0)[0].as_py() == names[0]
     return table.slice(1) if has_header else table
+
+
+def _texts(names: list[str]) -> pa.Schema:
+    return pa.schema([(name, pa.string()) for name in names])
 
 
 def _batches(uri: str, s3: S3, names: list[str], *, has_header: bool) -> Iterator[pa.RecordBatch]:
@@ -227,7 +229,8 @@ def _verified(uri: str, context: SourceContext, classes: Mapping[str, int]) -> V
         num_lines += batch.num_rows
         kept = batch.filter(pc.is_in(batch.column("LabelName"), wanted))
         for image, label, confidence in zip(*(c.to_pylist() for c in kept.columns), strict=True):
-            target = verified.present if float(confidence) > 0 else verified.absent
+            is_present = _number(uri, image, confidence) > 0
+            target = verified.present if is_present else verified.absent
             target.setdefault(image, set()).add(classes[label])
         if num_lines - told >= 5_000_000:
             told = num_lines
@@ -235,6 +238,16 @@ def _verified(uri: str, context: SourceContext, classes: Mapping[str, int]) -> V
                 f"{uris.shown(uri)}: {num_lines:,} lines, {len(verified.present):,} images"
             )
     return verified
+
+
+def _number(uri: str, image: str, confidence: str) -> float:
+    try:
+        return float(confidence)
+    except ValueError:
+        raise SourceError(
+            f"{uris.shown(uri)}: image '{image}' has the Confidence '{confidence}'; expected a "
+            "number from 0 to 1"
+        ) from None
 
 
 def _listing(
@@ -281,7 +294,7 @@ def _with_metadata(
         context.tell(f"{uris.shown(uri)}: reading {', '.join(settings.metadata)}")
         batches = _batches(uri, context.s3, names, has_header=True)
         parts += [batch.filter(pc.is_in(batch.column("ImageID"), wanted)) for batch in batches]
-    metadata = pa.Table.from_batches(parts)
+    metadata = pa.Table.from_batches(parts, _texts(names))
     rows = pc.index_in(wanted, metadata.column("ImageID"))
     for name in settings.metadata:
         listing = listing.append_column(name, metadata.column(name).take(rows))

@@ -24,7 +24,12 @@ from wslabel.report.presentation import Presentation
 from wslabel.report.statistics import added
 from wslabel.stages.result import StageResult
 from wslabel.storage.location import Location
-from wslabel.workspace.evaluation_files import EvaluationFiles, evaluation_files, read_path
+from wslabel.workspace.evaluation_files import (
+    EvaluationFiles,
+    evaluation_files,
+    read_evaluation,
+    read_path,
+)
 from wslabel.workspace.images import class_ids, read_images, votes_matrix
 from wslabel.workspace.requirements import require_labels, require_predictions
 from wslabel.workspace.workspace import Workspace
@@ -62,9 +67,7 @@ def run(workspace: Workspace) -> EvaluateResult:
         require_predictions(workspace)
         made = _evaluation(workspace.project, _findings(workspace))
         workspace.write_json(workspace.evaluation, made.to_json())
-    evaluation = Evaluation.from_json(
-        workspace.read_json(workspace.evaluation), list(workspace.networks)
-    )
+    evaluation = read_evaluation(workspace)
     seconds = time.monotonic() - start
     return EvaluateResult(made=int(not is_made), total=1, seconds=seconds, evaluation=evaluation)
 

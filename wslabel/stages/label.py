@@ -75,8 +75,10 @@ def fitted_model(workspace: Workspace) -> FittedLabelModel:
         summary = reduce(merge, (result.value for result in results))
         return {"parameters": settings.fit(summary, num_classes).to_json()}
 
-    kept = workspace.constants.get_or_make(workspace.label_model, fit)
-    return settings.restore(kept["parameters"])
+    fitted: FittedLabelModel = workspace.constants.get_or_make(
+        workspace.label_model, fit, lambda kept: settings.restore(kept["parameters"])
+    )
+    return fitted
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from contextlib import suppress
 
 from wslabel.storage.location import Location
+from wslabel.workspace.constants import read_json
 
 
 def _folder(shard: int) -> str:
@@ -27,8 +28,8 @@ def count(location: Location, shard: int) -> Counter[str]:
     counts: Counter[str] = Counter()
     for entry in location.files(_folder(shard)):
         with suppress(FileNotFoundError):  # another driver reached them all
-            noted = json.loads(location.read(f"{_folder(shard)}/{entry.path}").to_pybytes())
-            counts.update(set(noted["unreached"]))
+            path = f"{_folder(shard)}/{entry.path}"
+            counts.update(read_json(location, path, lambda noted: {*map(str, noted["unreached"])}))
     return counts
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from wslabel.report.evaluation import Evaluation
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table
 from wslabel.workspace.groups import GroupTable
@@ -50,6 +51,19 @@ def evaluation_files(workspace: Workspace) -> list[EvaluationFiles]:
         )
         for index, item in enumerate(groups.items if groups else [])
     ]
+
+
+def read_evaluation(workspace: Workspace) -> Evaluation:
+    """Read what the stage evaluate found.
+
+    Raises:
+        StorageError: It is not as wslabel writes it.
+    """
+    names = list(workspace.networks)
+    found: Evaluation = workspace.read_json(
+        workspace.evaluation, lambda data: Evaluation.from_json(data, names)
+    )
+    return found
 
 
 def _path(table: GroupTable | None, index: int) -> str | None:

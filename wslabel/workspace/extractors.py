@@ -122,13 +122,15 @@ def _extractor(name: str, settings: FeatureConfig, s3: S3, constants: Constants)
     # Settings as the project has them: each machine fetches its own copies.
     extractor = Extractor(name=name, settings=settings, identity=identity, weights_sha256=sha256)
     try:
-        info = constants.get_or_make(f"card-{identity}", lambda: local.describe(weights).to_dict())
+        info = constants.get_or_make(
+            f"card-{identity}", lambda: local.describe(weights).to_dict(), ModelInfo.from_dict
+        )
     except NotMade:
         return extractor  # as if its precision were open
     precision = settings.precision
     if precision == "auto":
         precision = constants.get(f"precision-{identity}")
-    return replace(extractor, info=ModelInfo.from_dict(info), precision=precision)
+    return replace(extractor, info=info, precision=precision)
 
 
 def localized(settings: NetworkFeatureConfig, s3: S3) -> NetworkFeatureConfig:

@@ -4,9 +4,11 @@ import json
 import time
 import uuid
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 from wslabel.storage.location import Location
+from wslabel.workspace.constants import read_json
 
 
 def note(location: Location, entry: Mapping[str, Any]) -> None:
@@ -20,5 +22,9 @@ def note(location: Location, entry: Mapping[str, Any]) -> None:
 def read(location: Location) -> list[dict[str, Any]]:
     """Give all entries in the order in which stages finished."""
     names = [f"logs/{entry.path}" for entry in location.files("logs")]
-    found = location.read_many(names, lambda name: json.loads(location.read(name).to_pybytes()))
-    return sorted(found, key=lambda entry: float(entry["finished"]))
+    found = location.read_many(names, lambda name: read_json(location, name, _entry))
+    return sorted(found, key=itemgetter("finished"))
+
+
+def _entry(noted: Mapping[str, Any]) -> dict[str, Any]:
+    return {**noted, "finished": float(noted["finished"])}

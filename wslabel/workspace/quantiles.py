@@ -51,7 +51,10 @@ class Quantiles:
         name = f"quantile-{identity}"
         if self.refresh:
             self.constants.forget(name)
-        return float(self.constants.get_or_make(name, measure)["cosine"])
+        cosine: float = self.constants.get_or_make(
+            name, measure, lambda kept: float(kept["cosine"])
+        )
+        return cosine
 
     def _cosines(self, extractor: Extractor, vector_D: np.ndarray) -> np.ndarray:
         table = Table(self.location, extractor.folder)

@@ -18,7 +18,7 @@ from wslabel.labeling.labeling_function import features_of
 from wslabel.project.project import Project
 from wslabel.storage.location import Location
 from wslabel.storage.table import Generations, Table, error_count, shard_name, superseded
-from wslabel.workspace.constants import Constants
+from wslabel.workspace.constants import Constants, Parse, as_it_is, read_json
 from wslabel.workspace.extractors import Extractor, extractors
 from wslabel.workspace.functions import FunctionContext, Functions
 from wslabel.workspace.groups import GroupTable, group_items
@@ -193,8 +193,11 @@ class Workspace:
     @property
     def fitted(self) -> FittedLabelModel | None:
         """What the label model learnt; None where it is not fitted yet, or learns nothing."""
-        kept = self.constants.get(self.label_model)
-        return None if kept is None else self.project.label_model.restore(kept["parameters"])
+        restore = self.project.label_model.restore
+        model: FittedLabelModel | None = self.constants.get(
+            self.label_model, lambda kept: restore(kept["parameters"])
+        )
+        return model
 
     @cached_property
     def labels(self) -> GroupTable:
@@ -298,9 +301,13 @@ class Workspace:
         identity = self.evaluation.rpartition("-")[2].removesuffix(".json")
         return f"reports/report-{identity}.html"
 
-    def read_json(self, name: str) -> Any:
-        """Read one of the small files of the workspace."""
-        return json.loads(self.location.read(name).to_pybytes())
+    def read_json(self, name: str, parse: Parse = as_it_is) -> Any:
+        """Read one of the small files of the workspace.
+
+        Raises:
+            StorageError: It is not as wslabel writes it.
+        """
+        return read_json(self.location, name, parse)
 
     def write_json(self, name: str, value: object) -> None:
         """Keep a small file, unless it is there already."""

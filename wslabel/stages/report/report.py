@@ -8,13 +8,12 @@ from typing import ClassVar
 
 from wslabel.engine.execute import Placement, execute
 from wslabel.labeling.labeling_function import features_of
-from wslabel.report.evaluation import Evaluation
 from wslabel.report.page import render
 from wslabel.stages.report.report_counts import ReportCounts, ReportCountsStep
 from wslabel.stages.report.sections import presentation, scored_functions
 from wslabel.stages.result import StageResult
 from wslabel.workspace.batches import batch_reader
-from wslabel.workspace.evaluation_files import evaluation_files
+from wslabel.workspace.evaluation_files import evaluation_files, read_evaluation
 from wslabel.workspace.requirements import require_evaluation
 from wslabel.workspace.workspace import Workspace
 
@@ -46,9 +45,7 @@ def run(workspace: Workspace) -> ReportResult:
     require_evaluation(workspace)
     is_made = workspace.location.exists(workspace.report)
     if not is_made:
-        evaluation = Evaluation.from_json(
-            workspace.read_json(workspace.evaluation), list(workspace.networks)
-        )
+        evaluation = read_evaluation(workspace)
         page = render(presentation(workspace, evaluation, _counts(workspace)))
         workspace.location.create(workspace.report, page.encode())
     return ReportResult(
