@@ -8,7 +8,6 @@ WslabelError                    everything below; the command line prints its on
 ├── LabelingFunctionError       a labeling function raised or returned something else than votes
 ├── StorageError                a place that cannot be read or written
 │   └── TransientStorageError   throttling, resets, time-outs: worth another try
-├── ClusterError                a cluster that does not answer, or refuses the token
 ├── ClusterTooSmall             the cluster can never run this job
 ├── TrainingError               a network that could not be trained
 ├── TooManyErrors               too large a share of the images failed
@@ -17,35 +16,34 @@ WslabelError                    everything below; the command line prints its on
 
 import difflib
 from collections.abc import Iterable
+from typing import ClassVar
 
-
-def printable(text: str) -> str:
-    r"""Spell out what a terminal would obey instead of showing it; line breaks stay.
-
-    >>> printable("a\x1b[2Jb")
-    'a\\x1b[2Jb'
-    """
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+from wslabel.screen import visible
 
 
 class WslabelError(Exception):
     """What went wrong, in one sentence that names the place and the next step."""
 
-    def __init__(self, *told: object) -> None:
-        """Say it in a way that a terminal can show, whatever names and texts it quotes."""
-        super().__init__(*(printable(part) if isinstance(part, str) else part for part in told))
+    is_list: ClassVar[bool] = False
+    """Whether it may be several sentences, one on each line."""
+
+    def __init__(self, *said: str) -> None:
+        """Say it so that nothing in it, a stranger's name for one, steers a terminal."""
+        super().__init__(*(self._shown(text) for text in said))
+
+    def _shown(self, text: str) -> str:
+        lines = text.split("\n") if self.is_list else [text]
+        return "\n".join(map(visible, lines))
 
 
 class ConfigError(WslabelError, ValueError):
     """The project file asks for something that cannot be."""
 
+    is_list = True
+
 
 class SourceError(WslabelError, ValueError):
     """A source cannot list its images."""
-
-    def __init__(self, text: str) -> None:
-        """Say it on one line: what a source holds may have line breaks."""
-        super().__init__(text.replace("\n", "\\n"))
 
 
 class WeightsError(WslabelError, ValueError):
@@ -66,10 +64,6 @@ class StorageError(WslabelError, OSError):
 
 class TransientStorageError(StorageError):
     """A place did not answer properly this time."""
-
-
-class ClusterError(WslabelError):
-    """The cluster does not answer, or takes no work from us."""
 
 
 class ClusterTooSmall(WslabelError):
