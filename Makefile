@@ -3,15 +3,23 @@ PYTHON ?= python3
 BIN := .venv/bin
 ONLY ?=
 
-.PHONY: setup demo check test test-long soak bench bench-gpu docs lock clean
+.PHONY: setup install demo check test test-long soak bench bench-gpu docs lock clean
 
+# Everything, for whoever works on wslabel; and what runs alone, for the machines of a cluster.
 setup: .venv/ready
+install: .venv/installed
 
-# Byte code is compiled at once: importing torch and its friends takes half a minute without.
-.venv/ready: requirements.lock pyproject.toml
+.venv/ready: requirements-dev.lock pyproject.toml
+.venv/installed: requirements.lock pyproject.toml
+
+# uv itself is the one that the lock names, by its hash. Byte code is compiled at once: importing
+# torch and its friends takes half a minute without.
+.venv/ready .venv/installed:
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode --python $(BIN)/python requirements.lock
+	rm -f .venv/ready .venv/installed
+	sed -n '/^uv==/,/^[^ ]*==/{/^uv==/p;/^ .*--hash/p}' $< > .venv/uv.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement .venv/uv.lock
+	$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode --python $(BIN)/python $<
 	$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --editable .
 	touch $@
 
@@ -52,9 +60,12 @@ bench-gpu: setup
 docs: setup
 	$(BIN)/python -m wslabel.project.reference > docs/configuration.md
 
+# The second holds the packages of the first in the same versions, and more.
+COMPILE := $(BIN)/uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --no-header \
+  --universal --python-version 3.11 --quiet
 lock:
-	$(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url \
-	  --no-header --universal --python-version 3.11 --quiet --output-file requirements.lock
+	$(COMPILE) --extra cluster --output-file requirements.lock
+	$(COMPILE) --extra dev --constraints requirements.lock --output-file requirements-dev.lock
 
 clean:
 	rm -rf .venv workspaces .mypy_cache .ruff_cache .pytest_cache .hypothesis
