@@ -8,6 +8,7 @@ WslabelError                    everything below; the command line prints its on
 ├── LabelingFunctionError       a labeling function raised or returned something else than votes
 ├── StorageError                a place that cannot be read or written
 │   └── TransientStorageError   throttling, resets, time-outs: worth another try
+├── ClusterError                a cluster that does not answer, or refuses the token
 ├── ClusterTooSmall             the cluster can never run this job
 ├── TrainingError               a network that could not be trained
 ├── TooManyErrors               too large a share of the images failed
@@ -52,6 +53,10 @@ class StorageError(WslabelError, OSError):
 
 class TransientStorageError(StorageError):
     """A place did not answer properly this time."""
+
+
+class ClusterError(WslabelError):
+    """The cluster does not answer, or takes no work from us."""
 
 
 class ClusterTooSmall(WslabelError):

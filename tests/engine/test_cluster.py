@@ -1,11 +1,15 @@
 """The cluster there is gets joined; how a start sounds is heard only where it fails."""
 
 import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from wslabel.config.engine import Engine
-from wslabel.engine.cluster import _quiet_start, connect, is_connected
+from wslabel.engine.cluster import _keep_token_private, _quiet_start, connect, is_connected
 from wslabel.engine.plan import Node, Resources
 
 
@@ -32,3 +36,50 @@ def test_a_start_that_fails_tells_what_was_printed(capfd: pytest.CaptureFixture[
     with pytest.raises(RuntimeError, match="no cluster"):
         fail_to_start()
     assert capfd.readouterr().err == "port 6379 is taken\n"
+
+
+def test_without_the_token_that_it_was_told_of_a_run_is_refused(tmp_path: Path) -> None:
+    asks = (
+        "from wslabel.config.engine import Engine; from wslabel.engine.cluster import connect; "
+        "connect(Engine(address='127.0.0.1:1'))"
+    )
+    known = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+    known |= {"HOME": str(tmp_path), "RAY_AUTH_MODE": "token"}
+    words = [sys.executable, "-c", asks]
+    done = subprocess.run(words, env=known, capture_output=True, text=True, check=False)
+    assert "ClusterError: 127.0.0.1:1: the cluster asks for the token" in done.stderr
+
+
+@pytest.fixture
+def token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path / ".ray" / "auth_token"
+
+
+def test_the_token_of_this_machine_is_made_for_its_user_alone(token: Path) -> None:
+    _keep_token_private()
+    first = token.read_text()
+    assert len(first) == 64
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    _keep_token_private()
+    assert token.read_text() == first
+    assert [file.name for file in token.parent.iterdir()] == ["auth_token"]
+
+
+def test_a_token_that_others_can_read_is_closed(token: Path) -> None:
+    token.parent.mkdir()
+    token.write_text("secret")
+    token.chmod(0o644)
+    _keep_token_private()
+    assert token.read_text() == "secret"
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+
+
+def test_a_token_that_lies_elsewhere_is_left_there(
+    token: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
+    _keep_token_private()
+    assert not token.exists()

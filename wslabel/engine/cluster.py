@@ -2,42 +2,91 @@
 
 import logging
 import os
+import secrets
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import ray
+from ray.exceptions import AuthenticationError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from wslabel.config.engine import Engine
 from wslabel.engine.gpus import keep_to
 from wslabel.engine.memory import ENVIRONMENT
 from wslabel.engine.plan import Node, Resources
+from wslabel.errors import ClusterError
 
 
 def connect(engine: Engine) -> Resources:
-    """Connect to `engine.address` or RAY_ADDRESS, else start a cluster on this machine."""
+    """Connect to `engine.address` or RAY_ADDRESS, else start a cluster on this machine.
+
+    Raises:
+        ClusterError: Nobody answers at the address, or asks for another token.
+    """
     if not ray.is_initialized():
         address = engine.address or os.environ.get("RAY_ADDRESS") or "local"
-        options = {"include_dashboard": False} if address == "local" else {}
         for name, value in ENVIRONMENT.items():  # of the workers that will be started here
             os.environ.setdefault(name, value)
         # Whatever else runs in workers without a GPU must not see one either.
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
         # Ray's C++ side prints to the terminal, of retries that went well too.
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+        if address == "local":
+            _keep_token_private()
         with _quiet_start():
-            ray.init(
-                address=address,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                configure_logging=True,
-                **options,
-            )
+            _join(address)
     alive = (node["Resources"] for node in ray.nodes() if node["Alive"])
     return Resources(tuple(Node(has.get("CPU", 0.0), has.get("GPU", 0.0)) for has in alive))
+
+
+def _join(address: str) -> None:
+    is_ours = address == "local"
+    try:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=True,
+            **({"include_dashboard": False} if is_ours else {}),
+        )
+    except AuthenticationError as error:
+        # A token goes to no address that nobody said it is for, so the mode is never guessed.
+        raise ClusterError(
+            f"{address}: the cluster asks for the token that it was started with; set "
+            "RAY_AUTH_MODE=token, and put the token in ~/.ray/auth_token or in RAY_AUTH_TOKEN"
+        ) from error
+    except ConnectionError as error:
+        if is_ours:
+            raise
+        raise ClusterError(
+            f"{address}: no cluster of Ray answers there; start it, or name no address to have "
+            "one started on this machine"
+        ) from error
+
+
+def _keep_token_private() -> None:
+    """Let nobody else on this machine read the token with which clusters on it start.
+
+    Ray makes the file where there is none, and lets everybody read it.
+    """
+    if os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":
+        return
+    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
+        return
+    token = Path.home() / ".ray" / "auth_token"
+    if not token.exists():
+        token.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=token.parent) as draft:  # its owner's alone
+            draft.write(secrets.token_hex(32))
+            draft.flush()
+            with suppress(FileExistsError):  # another run has just made one
+                os.link(draft.name, token)
+    if token.stat().st_mode & 0o077:
+        token.chmod(0o600)
 
 
 def is_connected() -> bool:
@@ -81,6 +130,8 @@ def _quiet_start() -> Iterator[None]:
         os.dup2(kept.fileno(), 2)
         try:
             yield
+        except ClusterError:  # which says it all
+            raise
         except BaseException:
             kept.seek(0)
             os.write(terminal, kept.read())
