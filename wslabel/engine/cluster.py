@@ -53,19 +53,21 @@ def _join(address: str) -> None:
             configure_logging=True,
             **({"include_dashboard": False} if is_ours else {}),
         )
-    except AuthenticationError as error:
-        # A token goes to no address that nobody said it is for, so the mode is never guessed.
-        raise ClusterError(
-            f"{address}: the cluster asks for the token that it was started with; set "
-            "RAY_AUTH_MODE=token, and put the token in ~/.ray/auth_token or in RAY_AUTH_TOKEN"
-        ) from error
-    except ConnectionError as error:
-        if is_ours:
+    except (AuthenticationError, ConnectionError) as error:
+        # Of a token that the cluster refuses Ray tells in the text of the cause alone.
+        is_refused = isinstance(error, AuthenticationError) or "AuthToken" in str(error.__cause__)
+        if is_ours and not is_refused:
             raise
-        raise ClusterError(
-            f"{address}: no cluster of Ray answers there; start it, or name no address to have "
-            "one started on this machine"
-        ) from error
+        # A token goes to no address that nobody said it is for, so the mode is never guessed.
+        told = (
+            "the cluster asks for the token that it was started with; set RAY_AUTH_MODE=token, and "
+            "put the token in ~/.ray/auth_token, in RAY_AUTH_TOKEN, or in the file that "
+            "RAY_AUTH_TOKEN_PATH names"
+            if is_refused
+            else "no cluster of Ray answers there; start it, or name no address to have one "
+            "started on this machine"
+        )
+        raise ClusterError(f"{address}: {told}") from error
 
 
 def _keep_token_private() -> None:
