@@ -16,7 +16,8 @@ from wslabel.project.project import Project
 from wslabel.project.reference import described, reference
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SECURITY = ROOT / "SECURITY.md"
+PAGES = [ROOT / "README.md", SECURITY, *sorted((ROOT / "docs").glob("*.md"))]
 LOG = "log.md"
 """The log of experiments: what was true on its day."""
 
@@ -28,6 +29,14 @@ def blocks(page: Path, language: str) -> list[str]:
 
 def test_the_readme_is_one_page() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+def test_the_page_on_security_is_short_and_names_tests_that_are_there() -> None:
+    text = SECURITY.read_text()
+    assert len(text.splitlines()) <= 120
+    named = re.findall(r"`(tests/[^`]*)`", text)
+    assert named
+    assert not [name for name in named if not (ROOT / name).exists()]
 
 
 def test_every_key_is_described_as_the_settings_are_now() -> None:
