@@ -5,11 +5,12 @@ Exit codes: 0 done, 1 an error, 2 a wrong project file or call, 3 work left for 
 
 import json
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -23,6 +24,7 @@ from wslabel.project.starter import project_for
 from wslabel.report import terminal
 from wslabel.report.as_json import Presented, as_json
 from wslabel.report.presentation import Column, Kind, Presentation, Section, Table
+from wslabel.screen import say, visible
 from wslabel.stages.result import StageResult
 from wslabel.storage.failures import is_permanent
 from wslabel.workspace.explain import explain as explain_image
@@ -73,14 +75,14 @@ def run(
         is_all_there = is_all_there and not result.made
         _show_with_retry(result, config, json_lines=as_json)
     if not as_json:
-        print(_next_step(config, until, is_all_there=is_all_there))
+        say(_next_step(config, until, is_all_there=is_all_there))
 
 
 def _show_with_retry(result: StageResult, config: Path, *, json_lines: bool) -> None:
     show(result, json_lines=json_lines)
     if result.errors and not json_lines:
         kinds = " ".join(f"--retry {kind}" for kind in sorted(result.errors))
-        print(f"to take failed images up again: wslabel run {config} {kinds}")
+        say(f"to take failed images up again: wslabel run {config} {kinds}")
 
 
 def _next_step(config: Path, until: str | None, *, is_all_there: bool) -> str:
@@ -102,7 +104,7 @@ def status(config: Config, as_json: AsJson = False) -> None:  # noqa: FBT002 - a
         return
     terminal.draw(_status_presentation(tables))
     if any(table.missing for table in tables) or not tables[0].done:
-        print(f"next: wslabel run {config}")
+        say(f"next: wslabel run {config}")
 
 
 def _status_presentation(tables: Sequence[TableStatus]) -> Presentation:
@@ -134,7 +136,7 @@ def explain(config: Config, image_id: str, as_json: AsJson = False) -> None:  # 
     if as_json:
         print_json([values])
         return
-    print(yaml_like(values))
+    say(*yaml_like(values).split("\n"))
 
 
 @app.command()
@@ -215,7 +217,7 @@ def export(
     if as_json:
         print_json([{"files": files}])
         return
-    print("\n".join(files))
+    say(*files)
 
 
 @app.command()
@@ -232,7 +234,7 @@ def init(
     if as_json:
         print_json([{"project": str(output)}])
         return
-    print(f"wrote {output}; next: wslabel run {output}")
+    say(f"wrote {output}; next: wslabel run {output}")
 
 
 @contextmanager
@@ -240,23 +242,31 @@ def _plain_errors() -> Iterator[None]:
     try:
         yield
     except WslabelError as error:
-        print(f"wslabel: {error}", file=sys.stderr)
+        say(*f"wslabel: {error}".split("\n"), error=True)
         is_left = isinstance(error, WorkLeft | TransientStorageError)
         if is_left:
             config = next((word for word in sys.argv[1:] if Path(word).is_file()), "CONFIG")
-            print(f"next: wslabel run {config}", file=sys.stderr)
+            say(f"next: wslabel run {config}", error=True)
         sys.exit(2 if isinstance(error, ConfigError) else 3 if is_left else 1)
     except OSError as error:
         # What storage says of a place that may not be read is a user's matter, not a bug.
         if not is_permanent(error):
-            raise
-        print(f"wslabel: {' '.join(str(error).split())}", file=sys.stderr)
+            _tell_bug(error)
+        say(f"wslabel: {' '.join(str(error).split())}", error=True)
         sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - a bug, which is told of in full
+        _tell_bug(error)
     except KeyboardInterrupt:
-        print("wslabel: stopped; what was committed stays, run again to go on", file=sys.stderr)
+        say("wslabel: stopped; what was committed stays, run again to go on", error=True)
         sys.exit(130)
     finally:
         disconnect()
+
+
+def _tell_bug(error: Exception) -> NoReturn:
+    """Print a traceback as Python does, but for what would steer the terminal."""
+    say(*"".join(traceback.format_exception(error)).rstrip("\n").split("\n"), error=True)
+    sys.exit(1)
 
 
 def show(result: StageResult, *, json_lines: bool) -> None:
@@ -268,11 +278,10 @@ def show(result: StageResult, *, json_lines: bool) -> None:
     errors = f", failed: {_counts(result.errors)}" if result.errors else ""
     rate = result.num_images / result.seconds if result.seconds else 0.0
     images = f", {result.num_images:,} images, {rate:,.0f}/s" if result.num_images else ""
-    print(f"{result.stage:<10} {what}{images}{errors} in {result.seconds:.1f} s")
+    say(f"{result.stage:<10} {what}{images}{errors} in {result.seconds:.1f} s")
     if isinstance(result, Presented):
         terminal.draw(result.presentation())
-    for line in result.notes:
-        print(line)
+    say(*result.notes)
 
 
 def yaml_like(value: object, indent: int = 0) -> str:
@@ -285,19 +294,17 @@ def yaml_like(value: object, indent: int = 0) -> str:
     """
     if not isinstance(value, dict):
         return _cell(value)
-    lines = []
-    for key, inner in value.items():
-        is_flat = not isinstance(inner, dict) or not any(
-            isinstance(v, dict) for v in inner.values()
-        )
-        if not isinstance(inner, dict):
-            lines.append(f"{' ' * indent}{key}: {_cell(inner)}")
-        elif is_flat and indent:
-            flat = ", ".join(f"{k} {_cell(v)}" for k, v in inner.items())
-            lines.append(f"{' ' * indent}{key}: {flat}")
-        else:
-            lines.append(f"{' ' * indent}{key}:\n{yaml_like(inner, indent + 2)}")
-    return "\n".join(lines)
+    return "\n".join(_entry(name, inner, indent) for name, inner in value.items())
+
+
+def _entry(name: object, value: object, indent: int) -> str:
+    head = f"{' ' * indent}{visible(str(name))}:"
+    if not isinstance(value, dict):
+        return f"{head} {_cell(value)}"
+    if indent and not any(isinstance(inner, dict) for inner in value.values()):
+        flat = (f"{visible(str(key))} {_cell(inner)}" for key, inner in value.items())
+        return f"{head} {', '.join(flat)}"
+    return f"{head}\n{yaml_like(value, indent + 2)}"
 
 
 def _cell(value: object) -> str:
@@ -306,8 +313,8 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
     if isinstance(value, list | tuple):
-        return ", ".join(str(item) for item in value)
-    return f"{value:,}" if isinstance(value, int) else str(value)
+        return ", ".join(visible(str(item)) for item in value)
+    return f"{value:,}" if isinstance(value, int) else visible(str(value))
 
 
 def _counts(errors: Mapping[str, int]) -> str:
@@ -317,4 +324,5 @@ def _counts(errors: Mapping[str, int]) -> str:
 def print_json(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print JSON lines."""
     for row in rows:
-        print(json.dumps(row, sort_keys=True), flush=True)
+        # JSON escapes all other controls itself.
+        say(json.dumps(row, sort_keys=True).replace("\x7f", "\\u007f"))

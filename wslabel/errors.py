@@ -16,22 +16,34 @@ WslabelError                    everything below; the command line prints its on
 
 import difflib
 from collections.abc import Iterable
+from typing import ClassVar
+
+from wslabel.screen import visible
 
 
 class WslabelError(Exception):
     """What went wrong, in one sentence that names the place and the next step."""
 
+    is_list: ClassVar[bool] = False
+    """Whether it may be several sentences, one on each line."""
+
+    def __init__(self, *said: str) -> None:
+        """Say it so that nothing in it, a stranger's name for one, steers a terminal."""
+        super().__init__(*(self._shown(text) for text in said))
+
+    def _shown(self, text: str) -> str:
+        lines = text.split("\n") if self.is_list else [text]
+        return "\n".join(map(visible, lines))
+
 
 class ConfigError(WslabelError, ValueError):
     """The project file asks for something that cannot be."""
 
+    is_list = True
+
 
 class SourceError(WslabelError, ValueError):
     """A source cannot list its images."""
-
-    def __init__(self, text: str) -> None:
-        """Say it on one line: what a source holds may have line breaks and worse."""
-        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text))
 
 
 class WeightsError(WslabelError, ValueError):

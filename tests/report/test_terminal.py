@@ -2,11 +2,15 @@
 
 import io
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from tests.hidden import EVIL, NAMES, hidden
 from tests.report.evaluations import evaluation
 from wslabel.report.evaluation_sections import presentation
 from wslabel.report.presentation import (
@@ -79,6 +83,22 @@ def test_what_looks_like_markup_is_text() -> None:
     assert "[bold]" in one_table(table, 80)
     assert "[red]x" in one_table(table, 80)
     assert "[/] :smile:" in one_table(table, 80)
+
+
+@given(st.lists(NAMES, min_size=1, max_size=4), st.sampled_from([60, 200]))
+@settings(deadline=None)
+@example(["[/x]"], 80)
+@example([EVIL, "b"], 80)
+def test_any_name_is_shown_and_steers_nothing(names: list[str], width: int) -> None:
+    columns = tuple(Column(name, kind) for name, kind in zip(names, Kind, strict=False))
+    row = (names[0], *((name,) for name in names[1:2]), *names[2:])
+    tables = tuple(
+        Table(title=f"{name}{index}", columns=columns, rows=(row,), note=name, noun=name, limit=0)
+        for index, name in enumerate(names)
+    )
+    whole = tuple(replace(table, limit=None) for table in tables)
+    sections = tuple(Section(title=name, note=name, tables=(*tables, *whole)) for name in names)
+    assert hidden(drawn(Presentation(title=names[0], sections=sections), width)) <= {"\n"}
 
 
 def test_a_table_that_is_too_wide_is_cut_into_blocks_that_name_their_rows() -> None:

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 from wslabel.config.base import Settings, shortened
 from wslabel.config.registry import Kind, Registry
 from wslabel.errors import ConfigError, nearest
+from wslabel.screen import visible
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -29,7 +30,7 @@ def validated(model: type[Model], values: Mapping[str, Any], file: Path, folder:
     try:
         return model.model_validate(values, context={"folder": folder})
     except ValidationError as error:
-        raise ConfigError("\n".join(_sentences(file, values, error))) from None
+        raise ConfigError("\n".join(map(visible, _sentences(file, values, error)))) from None
 
 
 def chosen(registry: Registry[Kind], values: object, *, key: str, file: Path, folder: Path) -> Kind:

@@ -19,6 +19,7 @@ from rich.progress import (
 )
 
 from wslabel.engine.step import ItemResult
+from wslabel.screen import say, visible
 
 LINE_EVERY_S = 30.0
 
@@ -62,7 +63,7 @@ def track(results: Iterable[ItemResult], stage: str, num_items: int) -> Iterator
 def tell(text: str) -> None:
     """Show how something without a known end goes."""
     if not is_quiet():
-        print(text, file=sys.stderr, flush=True)  # noqa: T201 - beside the progress bars
+        say(text, error=True)
 
 
 class _Nothing:
@@ -75,7 +76,7 @@ class _Bar:
         self._progress, self._task = progress, task
 
     def step(self, text: str) -> None:
-        self._progress.update(self._task, advance=1, text=text)
+        self._progress.update(self._task, advance=1, text=visible(text))
 
 
 class _Lines:
@@ -90,21 +91,23 @@ class _Lines:
             return
         self._last = now
         left = (now - self._start) / self._done * (self._num_items - self._done)
-        text = f"{self._stage}: {self._done}/{self._num_items}, {text}, {left:,.0f} s left"
-        print(text, file=sys.stderr, flush=True)  # noqa: T201 - a log without a terminal
+        say(
+            f"{self._stage}: {self._done}/{self._num_items}, {text}, {left:,.0f} s left",
+            error=True,
+        )
 
 
 @contextmanager
 def _bar(stage: str, num_items: int) -> Iterator[_Bar]:
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[text]}"),
+        TextColumn("{task.fields[text]}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield _Bar(progress, progress.add_task(stage, total=num_items, text=""))
+        yield _Bar(progress, progress.add_task(visible(stage), total=num_items, text=""))
 
 
 @contextmanager

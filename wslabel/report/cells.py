@@ -7,6 +7,7 @@ from dataclasses import asdict
 from itertools import accumulate
 
 from wslabel.report.presentation import Estimate, Interval, Kind
+from wslabel.screen import visible
 
 NOTHING = "-"
 NAMES_WIDTH = 24
@@ -29,7 +30,7 @@ def written(cell: object, kind: Kind) -> str:
     if isinstance(cell, Interval):
         mean, low, high = (written(value, kind) for value in (cell.mean, cell.low, cell.high))
         return f"{mean} [{low}, {high}]"
-    return WRITERS[kind](cell)
+    return visible(WRITERS[kind](cell))
 
 
 def _names(cell: object) -> str:

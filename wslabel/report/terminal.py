@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TextIO
 
 from rich import box
@@ -11,7 +12,8 @@ from rich.text import Text
 
 from wslabel.report import layout
 from wslabel.report.cells import written
-from wslabel.report.presentation import Presentation, Section, Table
+from wslabel.report.presentation import Column, Presentation, Section, Table
+from wslabel.screen import visible
 
 LOG_WIDTH = 200
 """Columns where nobody watches: a log keeps each row on its line."""
@@ -41,11 +43,16 @@ def draw(
             _draw_section(console, section, tables)
 
 
+def _text(words: str, style: str) -> Text:
+    """Give words as they are: what looks like markup is none."""
+    return Text(visible(words), style)
+
+
 def _draw_section(console: Console, section: Section, tables: Sequence[Table]) -> None:
     console.print()
-    console.print(Text(section.title, "bold"))
+    console.print(_text(section.title, "bold"))
     if section.note:
-        console.print(Text(section.note, "dim"))
+        console.print(_text(section.note, "dim"))
     for table in tables:
         _draw_table(console, table, section.title)
 
@@ -53,18 +60,18 @@ def _draw_section(console: Console, section: Section, tables: Sequence[Table]) -
 def _draw_table(console: Console, table: Table, above: str) -> None:
     console.print()
     if table.title != above:
-        console.print(Text(table.title, "italic"))
+        console.print(_text(table.title, "italic"))
     for number, block in enumerate(_blocks(table.shown(), console.width)):
         if number:
             console.print()
         console.print(block)
     for line in (table.rest, table.note):
         if line:
-            console.print(Text(line, "dim"))
+            console.print(_text(line, "dim"))
 
 
 def _blocks(table: Table, width: int) -> Iterator[RichTable]:
-    columns = table.columns
+    columns = [replace(column, name=visible(column.name)) for column in table.columns]
     rows = [
         [written(cell, column.kind) for cell, column in zip(row, columns, strict=True)]
         for row in table.rows
@@ -74,13 +81,15 @@ def _blocks(table: Table, width: int) -> Iterator[RichTable]:
         for index, column in enumerate(columns)
     ]
     for widths in layout.arranged(shapes, table.num_naming, width):
-        yield _block(table, rows, widths)
+        yield _block(columns, rows, widths)
 
 
-def _block(table: Table, rows: Sequence[Sequence[str]], widths: dict[int, int]) -> RichTable:
+def _block(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], widths: dict[int, int]
+) -> RichTable:
     block = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, 1))
     for index, width in widths.items():
-        column = table.columns[index]
+        column = columns[index]
         head = Text(layout.folded(column.name, width))
         justify: JustifyMethod = "right" if column.kind.is_number else "left"
         block.add_column(head, justify=justify, width=width)

@@ -8,7 +8,6 @@ computed after it is computed in vain, so the job stops and says what is to be d
 
 import errno
 import itertools
-import logging
 import random
 import re
 import time
@@ -16,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from wslabel.errors import StorageError, TransientStorageError
+from wslabel.screen import LOG
 
 PATIENCE_S = 60.0
 """How long something is tried again while storage fails transiently."""
@@ -103,7 +103,6 @@ _OF_ONE_FILE = (
 )
 _ARROW = re.compile(r"AWS Error (\w+)(?: \(HTTP status (\d+)\))? during")
 _ARROW_UNKNOWN = re.compile(r"ExceptionName: (\w+)")
-LOG = logging.getLogger("wslabel")
 T = TypeVar("T")
 
 
