@@ -40,14 +40,18 @@ Browse = Callable[..., str]
 
 @pytest.fixture
 def browse(tmp_path: Path) -> Browse:
-    def run(text: str, *options: str) -> str:
+    def run(text: str, *options: str, complaints: list[str] | None = None) -> str:
         assert CHROMIUM is not None
         path = tmp_path / "page.html"
         path.write_text(text, encoding="utf-8")
-        command = [CHROMIUM, *QUIET, f"--user-data-dir={tmp_path / 'profile'}", *options]
+        logged = "--enable-logging=stderr"
+        command = [CHROMIUM, *QUIET, logged, f"--user-data-dir={tmp_path / 'profile'}", *options]
         done = subprocess.run(
             [*command, path.as_uri()], capture_output=True, text=True, timeout=120, check=True
         )
+        if complaints is not None:
+            lines = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+            complaints += lines
         return done.stdout
 
     return run
@@ -58,6 +62,20 @@ def test_the_page_is_parsed_as_it_was_meant(browse: Browse) -> None:
     assert dom.count('<svg class="chart"') == 5
     assert "<script" not in dom
     assert "&lt;script&gt;alert(1)" in dom
+
+
+def test_a_browser_keeps_to_the_page_s_policy_and_the_page_does_too(browse: Browse) -> None:
+    said: list[str] = []
+    page = render(everything())
+    browse(page, "--dump-dom", complaints=said)
+    assert said == []
+    planted = (
+        '<p style="color: red"><script>document.title = "ran"</script>'
+        '<img src="http://127.0.0.1:9/a.png" onerror="document.title = 1"><style>p {}</style>'
+    )
+    dom = browse(page.replace("<body>", f"<body>{planted}"), "--dump-dom", complaints=said)
+    assert "<title>ran" not in dom
+    assert len([line for line in said if "Content Security Policy" in line]) >= 4
 
 
 @pytest.mark.parametrize("size", ["1200,900", "380,800"])

@@ -1,11 +1,16 @@
 """The page needs nothing else, and nothing that comes from images or configs is run in it."""
 
+import base64
+import hashlib
 import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
 
+from tests.hidden import EVIL as HIDDEN
+from tests.hidden import NAMES, hidden
 from tests.report.evaluations import evaluation
 from wslabel.metrics import calibrate
 from wslabel.report.charts.dots import DotChart, Dots
@@ -41,14 +46,17 @@ class Balanced(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.seen: list[str] = []
+        self.attributes: set[str] = set()
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.seen.append(tag)
+        self.attributes |= {name for name, _ in attrs}
         if tag not in self.VOID:
             self.open.append(tag)
 
-    def handle_startendtag(self, tag: str, attrs: object) -> None:
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.seen.append(tag)
+        self.attributes |= {name for name, _ in attrs}
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -97,7 +105,8 @@ def test_tags_are_balanced_and_no_text_becomes_one(shown: Presentation) -> None:
     parser = Balanced()
     parser.feed(render(shown))
     assert parser.open == []
-    assert "script" not in parser.seen
+    assert not {"script", "a", "form", "base", "iframe", "object", "link"} & set(parser.seen)
+    assert not {name for name in parser.attributes if name == "style" or name.startswith("on")}
 
 
 def test_it_refers_to_nothing_outside() -> None:
@@ -107,6 +116,38 @@ def test_it_refers_to_nothing_outside() -> None:
     assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
     assert "url(" not in text
     assert "@import" not in text
+
+
+def test_a_browser_is_told_to_let_it_do_nothing_but_what_it_does() -> None:
+    text = render(everything())
+    (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    tag = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+    assert tag in text[: text.index("<title>")]  # it rules over what follows it
+    assert '<meta name="referrer" content="no-referrer">' in text
+
+
+@given(NAMES)
+@settings(max_examples=30, deadline=None)
+@example(f"{HIDDEN}</script></style><!--")
+def test_any_name_is_shown_and_ends_no_tag(name: str) -> None:
+    columns = (Column(name), Column("share", Kind.SHARE))
+    table = Table(title=name, columns=columns, rows=((name, 0.5),), note=name)
+    chart = DotChart(title=name, rows=(Dots(name, (0.5,)),), note=name)
+    picture = Picture(image_id=name, thumbnail=None, label=name, confidence=0.5, votes=(name,))
+    section = Section(
+        title=name, tables=(table,), charts=(chart,), galleries=(Gallery(name, (picture,)),)
+    )
+    text = render(Presentation(title=name, subtitle=name, sections=(section,)))
+    parser = Balanced()
+    parser.feed(text)
+    assert parser.open == []
+    assert parser.seen.count("style") == 1
+    assert hidden(text) <= {"\n"}
 
 
 def test_what_is_cut_is_counted_and_what_is_empty_is_a_dash() -> None:

@@ -6,6 +6,8 @@ Drawings are as wide as the card that shows them, so that their text is as large
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from wslabel.screen import visible
+
 Point = tuple[float, float]
 
 WIDTH, HEIGHT, PAD = 320, 140, 24
@@ -13,18 +15,22 @@ LETTER = 6.4
 """Mean width of a letter, to make room for names."""
 
 
+def _escaped(words: str) -> str:
+    return escape(visible(words))
+
+
 def drawing(title: str, parts: Iterable[str], width: float = WIDTH, height: float = HEIGHT) -> str:
     """Frame marks as one drawing."""
     return (
-        f'<svg class="chart" viewBox="0 0 {width:.0f} {height:.0f}" '
-        f'style="max-width:{width:.0f}px" role="img" aria-label="{escape(title)}">'
-        f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
+        f'<svg class="chart" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
+        f'role="img" aria-label="{_escaped(title)}">'
+        f"<title>{_escaped(title)}</title>{''.join(parts)}</svg>"
     )
 
 
 def text(at: Point, words: str, anchor: str = "start") -> str:
     """Write words at a place; `anchor` is start, middle or end."""
-    return f'<text x="{at[0]:.1f}" y="{at[1]:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+    return f'<text x="{at[0]:.1f}" y="{at[1]:.1f}" text-anchor="{anchor}">{_escaped(words)}</text>'
 
 
 def line(start: Point, end: Point, kind: str) -> str:
@@ -36,19 +42,19 @@ def line(start: Point, end: Point, kind: str) -> str:
 def path(points: Sequence[Point], opacity: float) -> str:
     """Draw a line through points."""
     places = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    return f'<polyline class="line" style="opacity:{opacity:.2f}" points="{places}"/>'
+    return f'<polyline class="line" opacity="{opacity:.2f}" points="{places}"/>'
 
 
 def dot(at: Point, radius: float, tip: str) -> str:
     """Draw a dot that says more when it is pointed at."""
     circle = f'<circle class="dot" cx="{at[0]:.1f}" cy="{at[1]:.1f}" r="{radius:.1f}">'
-    return f"{circle}<title>{escape(tip)}</title></circle>"
+    return f"{circle}<title>{_escaped(tip)}</title></circle>"
 
 
 def rectangle(at: Point, width: float, height: float, tip: str) -> str:
     """Draw a filled rectangle that says more when it is pointed at."""
     place = f'x="{at[0]:.1f}" y="{at[1]:.1f}" width="{width:.1f}" height="{height:.1f}"'
-    return f'<rect class="fill" {place}><title>{escape(tip)}</title></rect>'
+    return f'<rect class="fill" {place}><title>{_escaped(tip)}</title></rect>'
 
 
 def axis(low: float, high: float, y: float, left: float = PAD, right: float = WIDTH - PAD) -> str:
@@ -77,5 +83,5 @@ def bar(share: float, words: str) -> str:
         f'<span class="bar"><svg viewBox="0 0 60 9" preserveAspectRatio="none" aria-hidden="true">'
         f'<rect class="rail" width="60" height="9" rx="2"/>'
         f'<rect class="fill" width="{width:.1f}" height="9" rx="2"/></svg>'
-        f"<b>{escape(words)}</b></span>"
+        f"<b>{_escaped(words)}</b></span>"
     )
