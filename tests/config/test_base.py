@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field, ValidationError
 
 from tests.projects import ENDPOINT, assert_refused, full, put, write
-from wslabel.config.base import NAME, Settings, shortened
+from wslabel.config.base import Settings, shortened
 from wslabel.errors import ConfigError
 from wslabel.project.loading import load
 
@@ -38,13 +38,6 @@ def test_a_secret_is_not_repeated(home: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(write(home, config))
     assert "secret" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "is_one"), [("mean_1", True), ("_x", True), ("1x", False), ("a b", False), ("", False)]
-)
-def test_names_are_words(name: str, is_one: bool) -> None:
-    assert bool(NAME.fullmatch(name)) == is_one
 
 
 def test_long_values_are_shortened_for_a_message() -> None:

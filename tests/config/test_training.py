@@ -49,7 +49,7 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
     ),
     "a variant named like a label": (
         put("training", "variants", value={"hard": {"labels": "soft"}}),
-        [": training: variants.hard: expected a name", "that is no label"],
+        [": training: variants.hard: expected a name that is no kind of label"],
     ),
     "a variant elsewhere": (
         put("training", "variants", value={"x": {"labels": "soft", "workers": 2}}),

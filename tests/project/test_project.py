@@ -21,6 +21,14 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
         put("images", value=TABLE | {"metadata": ["exif.make", "color.mean_red"]}),
         [": images.metadata: 'color.mean_red' would be taken for a column of the feature 'color'"],
     ),
+    "a feature that would lie outside the workspace": (
+        put("features", "../../x", value={"kind": "color"}),
+        [": features: '../../x' cannot name a folder; use letters", "as in 'x'"],
+    ),
+    "a network of two words": (
+        put("training", "variants", value={"very soft": {"labels": "soft"}}),
+        [": training.variants: 'very soft' cannot name a network", "as in 'very_soft'"],
+    ),
     "two labeling functions of one name": (
         put("labeling_functions", 1, "name", value="mean"),
         [": labeling_functions: 'mean' is named twice"],

@@ -17,6 +17,8 @@ from uuid import uuid4
 import boto3
 import pyarrow as pa
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.conftest import S3Server
 from wslabel.config.base import S3
@@ -49,7 +51,37 @@ def refusing() -> Iterator[S3]:
         yield S3(endpoint=f"http://127.0.0.1:{taken.getsockname()[1]}", region="us-east-1")
 
 
+SNEAKY = st.sampled_from(["..", ".", "/", "\\", "a", "\0", "s3:", "//", "..a", "\n"])
+
+
+@given(st.lists(SNEAKY | st.text(max_size=3), max_size=6).map("".join))
+@example("../x")
+@example("a/../../x")
+@example("/etc/passwd")
+@example("..\\x")
+@example("a\0b")
+def test_no_path_leads_out_of_a_root(path: str) -> None:
+    place = Location("/root/of/it")
+    try:
+        full = place.base_of(path)
+    except StorageError:
+        assert path.startswith(("/", "\\")) or ".." in path or "\0" in path
+        return
+    assert os.path.normpath(full).startswith("/root/of/it")
+    assert ".." not in full.replace("\\", "/").split("/")
+    assert "\0" not in full
+
+
 class TestOnDiskAndS3:
+    @pytest.mark.parametrize("path", ["../x", "a/../../x", "/x", "a\0"])
+    def test_nothing_outside_is_read_or_written(self, place: Location, path: str) -> None:
+        for access in (place.read, place.open, place.exists, place.delete, place.files):
+            with pytest.raises(StorageError, match="is no path below it"):
+                access(path)  # type: ignore[operator]
+        for write in (place.create, place.replace):
+            with pytest.raises(StorageError, match="is no path below it"):
+                write(path, b"")  # type: ignore[operator]
+
     def test_what_was_created_is_read(self, place: Location) -> None:
         assert place.create("deep/er/a.bin", b"\x00sea\xff") is True
         assert place.read("deep/er/a.bin").to_pybytes() == b"\x00sea\xff"

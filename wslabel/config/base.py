@@ -1,6 +1,5 @@
 """What all sections have in common: frozen, and strict about keys."""
 
-import re
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -8,7 +7,6 @@ from pydantic_core import PydanticCustomError
 
 from wslabel.errors import nearest
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 

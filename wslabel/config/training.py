@@ -6,8 +6,9 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from wslabel.config.base import NAME, Fraction, Settings, refuse
+from wslabel.config.base import Fraction, Settings, refuse
 from wslabel.config.extras import absence
+from wslabel.config.names import network_name
 from wslabel.config.optimization import NO_FILE, Optimization
 from wslabel.config.paths import existing
 
@@ -113,6 +114,13 @@ class Training(Optimization):
     ) -> dict[str, dict[str, Any]]:
         return {name: _with_weights(name, changes, info) for name, changes in value.items()}
 
+    @field_validator("variants")
+    @classmethod
+    def _names_of_variants(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name in value:
+            network_name(name)
+        return value
+
     @field_validator("labels", mode="before")
     @classmethod
     def _one_is_a_list(cls, value: object) -> object:
@@ -156,8 +164,8 @@ class Training(Optimization):
 
     def changed(self, where: str, name: str, changes: Mapping[str, Any]) -> "Training":
         """Give the settings with some changed, checked as a whole."""
-        if name in LABELS or not NAME.fullmatch(name):
-            raise refuse(f"{where}: expected a name of letters, digits and _ that is no label")
+        if name in LABELS:
+            raise refuse(f"{where}: expected a name that is no kind of label")
         for key in changes:
             if key in WHERE_IT_RUNS or key == "variants":
                 raise refuse(f"{where}: '{key}' is the same for all networks")

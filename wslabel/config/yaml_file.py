@@ -1,6 +1,7 @@
 """YAML files of keys and values, read strictly; the door to PyYAML."""
 
 import copy
+import math
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import yaml
 
 from wslabel.errors import ConfigError, nearest
+from wslabel.screen import visible
 
 
 def changed(file: Path, raw: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,6 +42,17 @@ def changed(file: Path, raw: Mapping[str, Any], changes: Mapping[str, Any]) -> d
 def dump(raw: Mapping[str, Any]) -> str:
     """Write keys and values as YAML, in their order."""
     return str(yaml.safe_dump(dict(raw), sort_keys=False, allow_unicode=True))
+
+
+def quoted(text: str) -> str:
+    r"""Write a text as YAML on one line, whatever is in it.
+
+    >>> print(quoted("yes"), quoted("a: #1\nb"), quoted("海"))
+    "yes" "a: #1\nb" "海"
+    """
+    is_plain = visible(text) == text
+    made = yaml.safe_dump(text, default_style='"', width=math.inf, allow_unicode=is_plain)
+    return str(made).rstrip("\n")
 
 
 _UNREADABLE = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError)

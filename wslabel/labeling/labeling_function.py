@@ -16,7 +16,8 @@ from typing import ClassVar, Protocol, TypeVar
 import numpy as np
 from pydantic import field_validator
 
-from wslabel.config.base import NAME, Settings, refuse
+from wslabel.config.base import Settings, refuse
+from wslabel.config.names import column_name
 from wslabel.errors import nearest
 from wslabel.schema import ABSTAIN, RESERVED
 
@@ -202,9 +203,7 @@ class LFConfig(Settings):
     @field_validator("name")
     @classmethod
     def _is_column(cls, value: str) -> str:
-        if not NAME.fullmatch(value) or value in RESERVED:
-            raise refuse(f"'{value}' cannot name a column; use letters, digits and _")
-        return value
+        return column_name(value)
 
     @abstractmethod
     def make(self, context: LFContext) -> MadeFunction:

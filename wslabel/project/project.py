@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from wslabel.config.base import S3, Settings, refuse, shortened
 from wslabel.config.engine import Engine
 from wslabel.config.experiments import Comparison, SelfTraining, check_reference
+from wslabel.config.names import folder_name
 from wslabel.config.optimization import Optimization
 from wslabel.config.paths import AnyPath
 from wslabel.config.pretraining import Pretraining
@@ -76,6 +77,8 @@ class Project(Settings):
     def _by_name(cls, value: object) -> object:
         if not isinstance(value, dict):
             raise refuse(f"expected features by name, found {shortened(value)}")
+        for name in value:
+            folder_name(str(name))
         return value
 
     @field_validator("classes")

@@ -82,6 +82,8 @@ class Location:
         return self._full(path)
 
     def _full(self, path: str) -> str:
+        if _leads_out(path):
+            raise StorageError(f"{self.root}: {path!r} is no path below it")
         return f"{self._base}/{path}" if path else self._base
 
     def uri(self, path: str) -> str:
@@ -335,6 +337,16 @@ class Location:
             return [read(path) for path in paths]
         with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(read, paths))
+
+
+def _leads_out(path: str) -> bool:
+    r"""Tell whether a path may lead out of its root.
+
+    >>> _leads_out("features/a..b/0.parquet"), _leads_out("a/../../b"), _leads_out("..\\b")
+    (False, True, True)
+    """
+    parts = path.replace("\\", "/").split("/")
+    return path.startswith(("/", "\\")) or ".." in parts or "\0" in path
 
 
 def _read_at(stream: pa.NativeFile, start: int, size: int) -> bytes:
