@@ -1,10 +1,10 @@
 """A commented project file for a folder of images, as a place to start from."""
 
-import json
 from collections import Counter
 from pathlib import PurePosixPath
 
 from wslabel.config.base import S3
+from wslabel.config.yaml_file import quoted
 from wslabel.errors import SourceError
 from wslabel.sources.source import EXTENSIONS
 from wslabel.storage.location import Location
@@ -12,7 +12,7 @@ from wslabel.storage.location import Location
 TEMPLATE = """\
 # A wslabel project over {where}: {count:,} images.
 # Change what you like and run it again: wslabel run {file}
-workspace: {workspace}          # all tables live here; s3://bucket/prefix works too
+workspace: {workspace}        # all tables live here; s3://bucket/prefix works too
 
 # Order gives the class ids. {classes_note}
 classes: [{classes}]
@@ -31,7 +31,7 @@ features:
 
 # Labeling functions vote for a class or abstain. With the networks above, others become possible:
 #   - {{name: clip_scene, kind: similarity, feature: clip, margin: 0.02,
-#      prompts: {{{first}: a photo of {first}, {second}: a photo of {second}}}}}
+#      prompts: {{{first}: {first_photo}, {second}: {second_photo}}}}}
 #   - {{name: like_this, kind: similarity, feature: clip, image: example.jpg, class: {first},
 #      present_above: {{quantile: 0.9}}}}
 #   - {{name: listed, kind: category, feature: efficientnet, categories: {{{first}: [seashore]}}}}
@@ -45,6 +45,16 @@ label_model: {{kind: majority}}
 # A network trained on the weak labels, once there is something worth learning:
 # training: {{network: torchvision/mobilenet_v3_small, feature: thumbnail, labels: [soft, hard]}}
 """
+
+
+LONGEST_KEY = 1000
+"""Letters of a key that YAML takes without a question mark."""
+
+
+def _truth(name: str) -> str:
+    word = quoted(name)
+    entry = f"{word}: {word}" if len(word) < LONGEST_KEY else f"? {word}\n    : {word}"
+    return f"\n    {entry}"
 
 
 def project_for(folder: str, file: str, s3: S3) -> str:
@@ -66,18 +76,20 @@ def project_for(folder: str, file: str, s3: S3) -> str:
     counts = Counter(str(path.parent) for path in images if str(path.parent) != ".")
     names = sorted(name for name, _ in counts.most_common(10))
     has_truth = len(names) > 1
-    classes = [json.dumps(n, ensure_ascii=False) for n in names] if has_truth else ["this", "that"]
-    own = ", ".join(f"{name}: {name}" for name in classes)
+    classes = names if has_truth else ["this", "that"]
+    own = "".join(map(_truth, names))
     note = "Found as folders." if has_truth else "Name what you are looking for."
     return TEMPLATE.format(
-        where=folder,
+        where=quoted(folder),
         count=len(images),
-        file=file,
-        workspace=f"workspaces/{PurePosixPath(file).stem}",
-        classes=", ".join(classes),
+        file=quoted(file),
+        workspace=quoted(f"workspaces/{PurePosixPath(file).stem}"),
+        classes=", ".join(map(quoted, classes)),
         classes_note=note,
-        path=json.dumps(folder, ensure_ascii=False),
-        truth=f"  classes: {{{own}}}      # truth, to measure by\n" if has_truth else "",
-        first=classes[0],
-        second=classes[1],
+        path=quoted(folder),
+        truth=f"  classes:      # truth, to measure by{own}\n" if has_truth else "",
+        first=quoted(classes[0]),
+        second=quoted(classes[1]),
+        first_photo=quoted(f"a photo of {classes[0]}"),
+        second_photo=quoted(f"a photo of {classes[1]}"),
     )
