@@ -43,3 +43,5 @@ def test_an_image_is_explained(networks: Networks, embedded: Path) -> None:
     assert json.loads(json.dumps(values)) == values
     with pytest.raises(SourceError, match=r"no image .* 'coast/c0.jpg'; did you mean 'coast/c.0"):
         explain(Workspace(project), "coast/c0.jpg")
+    with pytest.raises(SourceError, match=r"the id 'https://host/a\.jpg'; "):
+        explain(Workspace(project), "https://user:secret@host/a.jpg?X-Amz-Signature=secret")

@@ -44,6 +44,7 @@ def explain(workspace: Workspace, image_id: str) -> Values:
 
 def _find(workspace: Workspace, image_id: str) -> tuple[int, int, Values]:
     known: list[str] = []
+    told = shown(image_id)  # somebody may ask by a presigned uri
     for shard in workspace.shards:
         images = workspace.images.read(shard_name(shard))
         row = pc.index(images.column("image_id"), image_id).as_py()
@@ -52,7 +53,7 @@ def _find(workspace: Workspace, image_id: str) -> tuple[int, int, Values]:
             image["uri"] = shown(image["uri"])
             return shard, row, {key: _shortened(value) for key, value in image.items()}
         known += images.column("image_id").to_pylist() if len(known) < 100_000 else []
-    raise SourceError(f"no image has the id '{image_id}'; {nearest(image_id, known)}")
+    raise SourceError(f"no image has the id '{told}'; {nearest(told, known)}")
 
 
 def _feature(workspace: Workspace, name: str, shard: int, row: int) -> Values:
