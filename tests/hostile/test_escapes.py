@@ -90,6 +90,7 @@ def project(tmp_path: Path, networks: Networks) -> Path:
     return write_config(tmp_path / "p.yaml", config)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("cluster")
 def test_every_command_shows_what_strangers_call_things(project: Path, command: Command) -> None:
     assert command("status", project)[0] == 0
@@ -116,6 +117,7 @@ def test_every_command_shows_what_strangers_call_things(project: Path, command: 
     assert_shown(page.read_text() for page in pages)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("cluster")
 def test_what_servers_say_is_shown(
     tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch

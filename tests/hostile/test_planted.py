@@ -42,6 +42,8 @@ KEYS = {
 }
 """What the environment of a run holds."""
 
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
+
 ENDPOINT = "PLANTEDENDPOINTPASSWORD"
 SECRETS = (USER, PASSWORD, ENDPOINT, *list(SIGNED.values())[:3], *KEYS.values())
 BASIC = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
@@ -135,7 +137,7 @@ def finished(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         run("status", "endpoint.yaml", code=2)
         run("run", "p.yaml", code=3)
         run("run", "p.yaml")
-        run("run", "p.yaml", "--retry", "missing", "--retry", "unreachable", code=3)
+        run("run", "p.yaml", "--retry", "missing", "--retry", "unreachable")
         run("status", "p.yaml")
         for name in ("200/coast-c00.jpg", "404/missing.jpg"):
             run("explain", "p.yaml", f"{server}/{name}")
@@ -173,7 +175,6 @@ def files_of(*folders: Path) -> list[Path]:
     return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
 
 
-@pytest.mark.long
 def test_no_file_that_a_run_leaves_holds_a_secret(finished: Run) -> None:
     inputs = {finished.folder / name for name in ("list.csv", "endpoint.yaml")}
     paths = [p for p in files_of(finished.folder, finished.ray) if p not in inputs]
@@ -199,13 +200,11 @@ def test_no_file_that_a_run_leaves_holds_a_secret(finished: Run) -> None:
     assert not leaks
 
 
-@pytest.mark.long
 def test_no_command_prints_a_secret(finished: Run) -> None:
     for command, said in finished.printed.items():
         assert not [needle for needle in NEEDLES if needle in said.encode()], command
 
 
-@pytest.mark.long
 def test_the_manifest_keeps_what_is_needed_to_fetch(finished: Run) -> None:
     tables = [pq.read_table(path) for path in sorted((finished.folder / "ws/images").iterdir())]
     images = pa.concat_tables(tables).select(["image_id", "uri"]).to_pylist()

@@ -46,9 +46,7 @@ def _own(name: str) -> str:
 
 def _finalized(value: object) -> object:
     """Show what is hidden in a text, such as marks that turn its direction."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return visible(value)
-    return value
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def cell(value: object, kind: Kind) -> str:
