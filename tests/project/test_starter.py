@@ -31,3 +31,10 @@ def test_a_folder_gets_a_project_that_runs(scenes: Path, tmp_path: Path) -> None
     assert load(path).classes == ["this", "that"]
     with pytest.raises(SourceError, match="no image found"):
         project_for(str(tmp_path / "none"), path.name, S3())
+
+
+def test_a_folder_of_links_says_why_it_holds_no_image(scenes: Path, tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "a.jpg").symlink_to(scenes / "coast/c00.jpg")
+    with pytest.raises(SourceError, match=r"no image found; .*left out: 1 symbolic links"):
+        project_for(str(tmp_path / "links"), "p.yaml", S3())
