@@ -218,17 +218,17 @@ class TestPlaces:
         with pytest.raises(SourceError, match=r"in row 1 \(from 0\) names a file of this machine"):
             rows(f"{root}/list.csv", s3)
 
-    @pytest.mark.parametrize("uri", ["../x.jpg", "a/../../x.jpg", "..", "a/.."])
+    @pytest.mark.parametrize("uri", ["../x.jpg", "a/../../x.jpg", "..", "./../a.jpg"])
     def test_a_relative_uri_stays_below_the_table(self, write: Write, uri: str) -> None:
         path = write(pa.table({"uri": ["a.jpg", uri]}))
         with pytest.raises(SourceError, match=r"in row 1 \(from 0\) leads out of the table's"):
             rows(path)
 
     def test_absolute_ones_and_those_with_dots_in_names_are_usual(self, write: Write) -> None:
-        uris = ["/a/../b.jpg", "a..b/c.jpg", "..a.jpg", "s3://b/../c.jpg"]
+        uris = ["/a/../b.jpg", "a..b/../c.jpg", "..a.jpg", "s3://b/../c.jpg"]
         path = write(pa.table({"uri": uris}))
         folder = path.rpartition("/")[0]
-        own = [uris[0], f"{folder}/a..b/c.jpg", f"{folder}/..a.jpg", uris[3]]
+        own = [uris[0], f"{folder}/a..b/../c.jpg", f"{folder}/..a.jpg", uris[3]]
         assert rows(path)["uri"] == own
 
 

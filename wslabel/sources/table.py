@@ -3,6 +3,7 @@
 import csv
 import io
 from pathlib import Path
+from posixpath import normpath
 from typing import ClassVar, Literal
 
 import pyarrow as pa
@@ -188,13 +189,13 @@ def _located(uris: pa.ChunkedArray, where: str) -> pa.Array:
             f"{where}: uri '{uris[row]}' in row {row} (from 0) names a file of this machine; a "
             "table that lies elsewhere may name none: copy it here if it is yours"
         )
-    leaves = pc.and_not(pc.match_substring_regex(uris, UPWARDS), _is_absolute(uris))
-    if pc.any(leaves).as_py():
-        row = pc.index(leaves, True).as_py()
-        raise SourceError(
-            f"{where}: uri '{uris[row]}' in row {row} (from 0) leads out of the table's folder; "
-            "expected a path below it, or an absolute one"
-        )
+    goes_up = pc.and_not(pc.match_substring_regex(uris, UPWARDS), _is_absolute(uris))
+    for uri in uris.filter(goes_up).to_pylist():
+        if normpath(uri).partition("/")[0] == "..":
+            raise SourceError(
+                f"{where}: uri '{uri}' in row {pc.index(uris, uri).as_py()} (from 0) leads out of "
+                "the table's folder; expected a path below it, or an absolute one"
+            )
     absolute = pc.if_else(_is_absolute(uris), uris, pc.binary_join_element_wise(folder, uris, "/"))
     return absolute.combine_chunks()
 
