@@ -80,3 +80,10 @@ def test_any_folder_gets_a_project_that_names_it_and_nothing_else(
     if max(map(len, names)) <= 100:
         photos = {name: f"a photo of {name}" for name in project.classes[:2]}
         assert examples(text)[0]["prompts"] == photos
+
+
+def test_a_folder_of_links_says_why_it_holds_no_image(scenes: Path, tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "a.jpg").symlink_to(scenes / "coast/c00.jpg")
+    with pytest.raises(SourceError, match=r"no image found; .*left out: 1 symbolic links"):
+        project_for(str(tmp_path / "links"), "p.yaml", S3())

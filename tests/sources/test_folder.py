@@ -1,5 +1,6 @@
 """A folder lists the same images on disk and on S3."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from wslabel.config.base import S3
 from wslabel.errors import SourceError
 from wslabel.sources.folder import FolderConfig
 from wslabel.storage.location import Location
+from wslabel.storage.walk import LISTED, OUTSIDE
 
 FILES = (
     "coast/c1.jpg",
@@ -131,3 +133,46 @@ def test_the_scenes_are_listed_with_their_truth(scenes: Path) -> None:
     listing = settings.list_images(context())
     assert listing.column("truth").to_pylist() == ["sea"] * 30 + ["jungle"] * 30
     assert listing.column("image_id").to_pylist()[::30] == ["coast/c00.jpg", "forest/f00.jpg"]
+
+
+class TestLinks:
+    def listed(self, root: Path, **more: Any) -> tuple[dict[str, str | None], Counter[str]]:
+        made = context()
+        listing = FolderConfig(source="folder", path=str(root), **more).list_images(made)
+        rows = listing.select(["image_id", "truth"]).to_pylist()
+        return {row["image_id"]: row["truth"] for row in rows}, made.skipped
+
+    @pytest.fixture
+    def root(self, tmp_path: Path) -> Path:
+        """A folder with a loop, and a link to a stranger's photo."""
+        root = tmp_path / "photos"
+        Location(str(root)).create("all/1.jpg", b"x")
+        Location(str(tmp_path / "private")).create("me.jpg", b"x")
+        (root / "all" / "loop").symlink_to("..")
+        (root / "me.jpg").symlink_to("../private/me.jpg")
+        return root
+
+    def test_a_loop_adds_nothing_and_what_leads_out_is_counted(self, root: Path) -> None:
+        images, skipped = self.listed(root)
+        assert list(images) == ["all/1.jpg"]
+        assert skipped == {LISTED: 1, OUTSIDE: 1}
+
+    def test_links_are_followed_where_asked_for(self, root: Path) -> None:
+        images, skipped = self.listed(root, follow_links=True)
+        assert list(images) == ["all/1.jpg", "me.jpg"]
+        assert skipped == {LISTED: 1}
+
+    def test_the_name_that_tells_the_class_stands_for_the_image(self, root: Path) -> None:
+        (root / "sea").mkdir()
+        (root / "sea" / "1.jpg").symlink_to("../all/1.jpg")
+        for others in ("keep", "skip"):
+            images, _ = self.listed(root, classes={"sea": "sea"}, other_folders=others)
+            assert images == {"sea/1.jpg": "sea"}
+
+    def test_where_all_lead_out_it_is_said(self, root: Path) -> None:
+        (root / "all" / "1.jpg").unlink()
+        with pytest.raises(SourceError, match=r"no image found; left out: .*follow_links: true"):
+            self.listed(root)
+        (root / "sea").symlink_to(root.parent / "private")
+        with pytest.raises(SourceError, match=r"no image in folder 'sea'.*follow_links: true"):
+            self.listed(root, classes={"sea": "sea"})

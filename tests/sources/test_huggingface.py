@@ -2,21 +2,26 @@
 
 import importlib.util
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from tests.conftest import S3Server
 from tests.sources.contexts import context
+from tests.sources.planted import pickled
+from tests.sources.test_webdataset import tarred
 from wslabel.config.base import S3
 from wslabel.config.problems import validated
 from wslabel.errors import ConfigError, SourceError
-from wslabel.sources import huggingface
+from wslabel.sources import huggingface, pack
 from wslabel.sources.fetch import Fetcher
 from wslabel.sources.huggingface import HuggingFaceConfig
 from wslabel.storage.location import Location
@@ -95,7 +100,7 @@ def test_an_image_folder_is_read_where_it_lies(tmp_path: Path, workspace: Locati
 def test_images_in_parquet_are_packed_once_and_fetched_by_range(
     tmp_path: Path, workspace: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(huggingface, "PACK", 4000)
+    monkeypatch.setattr(pack, "PACK", 4000)
     images = [jpeg((10 * index, 60, 200), 32 + index) for index in range(14)]
     root = parquet_folder(tmp_path / "hub", images)
     settings: dict[str, Any] = {"truth": "label", "metadata": ["caption", "number"]}
@@ -188,3 +193,176 @@ def test_a_name_on_the_hub_is_no_path_and_a_path_must_be_there(tmp_path: Path) -
         dataset("./photo")
     with pytest.raises(ConfigError, match="expected a path or s3://"):
         dataset("https://host/data")
+
+
+SECRET = b"[default] aws_secret_access_key = HUSH"
+
+
+def planted(root: Path, paths: list[str]) -> Path:
+    """A data set as strangers make it: its rows name files as they like."""
+    root.mkdir(parents=True, exist_ok=True)
+    features = datasets.Features({"image": datasets.Image(), "caption": datasets.Value("string")})
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    images = [{"bytes": None, "path": path} for path in paths]
+    images.append({"bytes": jpeg((1, 2, 3)), "path": None})
+    table = pa.table({"image": pa.array(images, kind), "caption": ["c"] * len(images)})
+    info = {"info": {"features": features.to_dict()}}
+    table = table.replace_schema_metadata({"huggingface": json.dumps(info)})
+    pq.write_table(table, root / "train-00000-of-00001.parquet")
+    return root
+
+
+def everything(place: Location) -> bytes:
+    return b"".join(place.read(e.path).to_pybytes() for e in place.files("", recursive=True))
+
+
+class TestStrangers:
+    @pytest.fixture
+    def private(self, tmp_path: Path) -> Path:
+        (tmp_path / "private").mkdir()
+        (tmp_path / "private" / "credentials").write_bytes(SECRET)
+        (tmp_path / "private" / "me.jpg").write_bytes(jpeg((9, 9, 9)))
+        return tmp_path / "private"
+
+    def test_rows_that_name_other_files_are_left_out_and_counted(
+        self, tmp_path: Path, private: Path
+    ) -> None:
+        root, place = tmp_path / "hub", Location(str(tmp_path / "workspace"))
+        paths = [
+            *(f"{private}/credentials", f"{root}/../private/me.jpg", "../private/me.jpg"),
+            *(f"file://{private}/me.jpg", f"{root}-other/x.jpg", f"{root}/link.jpg", "a\0b"),
+            *(f"{root}/folder/me.jpg", str(root)),
+        ]
+        planted(root, paths)
+        (root / "link.jpg").symlink_to(private / "me.jpg")
+        (root / "folder").symlink_to(private)
+        made = context(workspace=place)
+        settings = HuggingFaceConfig(source="huggingface", dataset=str(root), metadata=["caption"])
+        rows = settings.list_images(made).to_pylist()
+        assert [Fetcher(S3())(row["uri"]) for row in rows] == [jpeg((1, 2, 3))]
+        assert made.skipped == {huggingface.ELSEWHERE: len(paths)}
+        assert b"HUSH" not in everything(place)
+        assert jpeg((9, 9, 9)) not in everything(place)
+
+    def test_rows_may_name_files_of_the_data_set(self, tmp_path: Path) -> None:
+        root = tmp_path / "hub"
+        planted(root, ["img/a.jpg", f"{root}/img/../img/b.jpg", f"{root}/img/c.jpg"])
+        place = Location(str(tmp_path / "workspace"))
+        rows = listed(root, place)
+        assert [row["image_id"] for row in rows[:3]] == ["img/a.jpg", "img/b.jpg", "img/c.jpg"]
+        assert [row["uri"] for row in rows[:3]] == [f"{root}/img/{name}.jpg" for name in "abc"]
+
+    def test_a_data_set_may_be_reached_by_a_link(self, tmp_path: Path) -> None:
+        image_folder(tmp_path / "photos")
+        (tmp_path / "latest").symlink_to("photos")
+        rows = listed(tmp_path / "latest", Location(str(tmp_path / "workspace")))
+        assert rows[0]["image_id"] == "coast/0.jpg"
+        assert rows[0]["uri"] == f"{tmp_path}/latest/coast/0.jpg"
+
+    def test_links_are_followed_where_asked_for(self, tmp_path: Path, private: Path) -> None:
+        root = tmp_path / "photos"
+        root.mkdir()
+        (root / "1.jpg").write_bytes(jpeg((1, 2, 3)))
+        (root / "2.jpg").symlink_to(private / "me.jpg")
+        place = Location(str(tmp_path / "workspace"))
+        with pytest.raises(SourceError, match=r"names '.*2\.jpg', which lies outside of it \(foll"):
+            listed(root, place)
+        rows = listed(root, place, follow_links=True)
+        assert sorted(row["image_id"] for row in rows) == ["1.jpg", "2.jpg"]
+
+    @pytest.mark.parametrize(
+        "pattern", ["../private/*.jpg", "{private}/*.jpg", "file://{private}/*.jpg"]
+    )
+    def test_a_card_names_files_of_the_data_set_alone(
+        self, tmp_path: Path, private: Path, pattern: str
+    ) -> None:
+        root = tmp_path / "hub"
+        root.mkdir()
+        files = pattern.format(private=private)
+        card = (
+            f"configs:\n- config_name: default\n  data_files:\n  - split: train\n    path: {files}"
+        )
+        (root / "README.md").write_text(f"---\n{card}\n---\n")
+        with pytest.raises(SourceError, match=r"me\.jpg', which lies outside of it; nothing was"):
+            listed(root, Location(str(tmp_path / "workspace")))
+
+    def test_what_lies_in_a_cache_is_packed_if_it_is_an_image(
+        self, tmp_path: Path, private: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cache = tmp_path / "hub-cache" / "datasets--user--data"
+        cache.mkdir(parents=True)
+        (cache / "a.jpg").write_bytes(jpeg((4, 5, 6)))
+        (cache / "token.jpg").write_bytes(SECRET)
+        (cache / "link.jpg").symlink_to(private / "me.jpg")
+        names = ["a.jpg", "token.jpg", "link.jpg", "none.jpg", "../datasets--user--data2/b.jpg"]
+        root = planted(tmp_path / "hub", [*(f"{cache}/{name}" for name in names), "a.jpg"])
+        rows = datasets.load_dataset(str(root), split="train")
+        opened = huggingface._Rows(datasets, rows, (str(cache),))
+        monkeypatch.setattr(huggingface, "_open", lambda *_: opened)
+        place = Location(str(tmp_path / "workspace"))
+        made = context(workspace=place)
+        settings = HuggingFaceConfig(source="huggingface", dataset="user/data")
+        listing = settings.list_images(made).to_pylist()
+        images = [Fetcher(S3())(row["uri"]) for row in listing]
+        assert images == [jpeg((4, 5, 6)), jpeg((1, 2, 3))]
+        counts = {huggingface.ELSEWHERE: 3, huggingface.ABSENT: 1, huggingface.NO_IMAGE: 1}
+        assert made.skipped == counts
+        assert b"HUSH" not in everything(place)
+
+    def test_the_cache_of_a_data_set_is_its_own(self) -> None:
+        files = ["hf://datasets/user/data@abc/x.jpg", "hf://datasets/old@abc/x/y.parquet"]
+        settings = HuggingFaceConfig(source="huggingface", dataset="data")
+        folders = huggingface._repositories(settings, files, "/c")
+        names = ["datasets--data", "datasets--old", "datasets--user--data"]
+        assert folders == [f"/c/{name}" for name in names]
+        huggingface._refuse_elsewhere(settings, files, "x")
+        for file in ("/etc/x.jpg", "https://10.0.0.1/x", "hf://buckets/a/b/c", "zip://a::/b"):
+            with pytest.raises(SourceError, match="lies outside of it"):
+                huggingface._refuse_elsewhere(settings, [file], "x")
+
+    def test_no_code_of_a_data_set_runs(self, tmp_path: Path) -> None:
+        witness, place = tmp_path / "ran", Location(str(tmp_path / "workspace"))
+        code = f"open({str(witness)!r}, 'w').close()\n"
+        root = image_folder(tmp_path / "photos")
+        for name in ("photos.py", "datasets.py", "setup.py", "__init__.py", "sitecustomize.py"):
+            (root / name).write_text(code)
+        for name in ("data.pkl", "data.pickle", "data.pth", "data.pt"):
+            (root / name).write_bytes(pickled(witness))
+        with pytest.raises(SourceError, match=r"scripts are no longer supported"):
+            listed(root, place)
+        (root / "photos.py").unlink()
+        assert len(listed(root, place)) == 6
+        (tmp_path / "pickles").mkdir()
+        (tmp_path / "pickles" / "train.pkl").write_bytes(pickled(witness))
+        tar = tarred({"0.jpg": jpeg((1, 2, 3)), "0.pyd": pickled(witness), "0.cls": b"1"})
+        for name, data in (("train.tar", tar), ("train-pth.tar", tar)):
+            (tmp_path / name.removesuffix(".tar")).mkdir()
+            (tmp_path / name.removesuffix(".tar") / name).write_bytes(data)
+        torch_tar = tarred({"0.jpg": jpeg((1, 2, 3)), "0.pth": pickled(witness)})
+        (tmp_path / "train-pth" / "train-pth.tar").write_bytes(torch_tar)
+        listed(tmp_path / "train", place, image="jpg")
+        for name in ("pickles", "train-pth"):
+            with pytest.raises(SourceError):
+                listed(tmp_path / name, place, image="jpg")
+        assert not witness.exists()
+
+    def test_a_column_that_says_it_holds_images_is_not_decoded(self, tmp_path: Path) -> None:
+        root = tmp_path / "hub"
+        planted(root, [])
+        features = datasets.Features({"image": datasets.Image(), "caption": datasets.Image()})
+        table = pq.read_table(root / "train-00000-of-00001.parquet")
+        kind = table.schema.field("image").type
+        caption = pa.array([{"bytes": b"%!PS-Adobe", "path": "/etc/x.eps"}], kind)
+        table = table.set_column(1, "caption", caption)
+        info = {"info": {"features": features.to_dict()}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps(info)})
+        pq.write_table(table, root / "train-00000-of-00001.parquet")
+        rows = listed(root, Location(str(tmp_path / "workspace")), metadata=["caption"])
+        assert "PS-Adobe" in rows[0]["caption"]
+
+    def test_a_card_that_confuses_the_library_is_told(self, tmp_path: Path) -> None:
+        root = image_folder(tmp_path / "photos")
+        card = "dataset_info:\n  features:\n  - name: image\n    dtype:\n      any: 1"
+        (root / "README.md").write_text(f"---\n{card}\n---\n")
+        with pytest.raises(SourceError, match="TypeError"):
+            listed(root, Location(str(tmp_path / "workspace")))

@@ -183,3 +183,21 @@ def test_classes_are_found_in_the_real_list(real: Path, tmp_path: Path) -> None:
     assert listed["image_id"] == ["a1", "a2", "b1", "c1"]
     with pytest.raises(SourceError, match=r"has no class 'Sprengers tulip'; .*Sprenger's tulip"):
         listing(files, classes={"tulip": "Sprengers tulip", "sea": "Sea"})
+
+
+@pytest.mark.parametrize("image", ["../../private/me", "/etc/x", "a1#bytes=0-5", ""])
+def test_an_id_that_would_lead_elsewhere_is_refused(tmp_path: Path, image: str) -> None:
+    files = Release(tmp_path / "oi", {"train": [("a1", SEA, 1), (image, JUNGLE, 1)]}).write()
+    with pytest.raises(SourceError, match=r"ImageID '.*': expected only letters, digits"):
+        listing(files, images=str(tmp_path / "images"))
+
+
+def test_a_list_of_classes_that_unpacks_to_more_than_one_is_refused(
+    files: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "classes.csv.gz"
+    with gzip.open(path, "wb", compresslevel=1) as stream:
+        for _ in range(80):
+            stream.write(b"/m/0,Sea\n" * 2**17)
+    with pytest.raises(SourceError, match=r"classes\.csv\.gz: has more than 67,108,864 bytes"):
+        listing(files | {"class_descriptions": str(path)})

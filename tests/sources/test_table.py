@@ -169,9 +169,9 @@ class TestFiles:
 
     def test_a_table_on_s3_names_images_beside_it(self, s3_server: S3Server) -> None:
         root, s3 = f"s3://{s3_server.bucket}/{uuid4().hex}", S3(endpoint=s3_server.endpoint)
-        Location(root, s3).create("list.csv", b"uri\na.jpg\n/abs/b.jpg\ns3://x/c.jpg\n")
+        Location(root, s3).create("list.csv", b"uri\na.jpg\nhttps://h/b.jpg\ns3://x/c.jpg\n")
         listing = rows(f"{root}/list.csv", s3)
-        assert listing["uri"] == [f"{root}/a.jpg", "/abs/b.jpg", "s3://x/c.jpg"]
+        assert listing["uri"] == [f"{root}/a.jpg", "https://h/b.jpg", "s3://x/c.jpg"]
         with pytest.raises(SourceError, match="there is no such file"):
             rows(f"{root}/none.csv", s3)
 
@@ -203,3 +203,82 @@ class TestPresignedUris:
             rows(path)
         assert "https://h/a.jpg?size=2" in str(caught.value)
         assert "HUSH" not in str(caught.value)
+
+
+LOCAL = ("/etc/x.jpg", "file:///etc/x.jpg", "FILE://x.jpg", "local://x.jpg", "file:/etc/x.jpg")
+
+
+class TestPlaces:
+    @pytest.mark.parametrize("uri", [*LOCAL, "zip://a::file:///etc/x.zip", "zip://a::/etc/x.zip"])
+    def test_a_table_elsewhere_names_no_file_of_this_machine(
+        self, s3_server: S3Server, uri: str
+    ) -> None:
+        root, s3 = f"s3://{s3_server.bucket}/{uuid4().hex}", S3(endpoint=s3_server.endpoint)
+        Location(root, s3).create("list.csv", f"uri\na.jpg\n{uri}\n".encode())
+        with pytest.raises(SourceError, match=r"in row 1 \(from 0\) names a file of this machine"):
+            rows(f"{root}/list.csv", s3)
+
+    @pytest.mark.parametrize("uri", ["../x.jpg", "a/../../x.jpg", "..", "./../a.jpg"])
+    def test_a_relative_uri_stays_below_the_table(self, write: Write, uri: str) -> None:
+        path = write(pa.table({"uri": ["a.jpg", uri]}))
+        with pytest.raises(SourceError, match=r"in row 1 \(from 0\) leads out of the table's"):
+            rows(path)
+
+    def test_absolute_ones_and_those_with_dots_in_names_are_usual(self, write: Write) -> None:
+        uris = ["/a/../b.jpg", "a..b/../c.jpg", "..a.jpg", "s3://b/../c.jpg"]
+        path = write(pa.table({"uri": uris}))
+        folder = path.rpartition("/")[0]
+        own = [uris[0], f"{folder}/a..b/../c.jpg", f"{folder}/..a.jpg", uris[3]]
+        assert rows(path)["uri"] == own
+
+
+class TestSizes:
+    @pytest.mark.parametrize("column", ["uri", "key"])
+    def test_an_id_or_uri_too_long_for_one_is_refused(self, write: Write, column: str) -> None:
+        table = {"uri": ["a", "b"], "key": ["c", "d"]}
+        table[column][1] = "x" * 9000
+        said = "uri" if column == "uri" else "image_id"
+        with pytest.raises(SourceError, match=rf"{said} in row 1 .* 9,0.. bytes; expected 8,192"):
+            rows(write(pa.table(table)), image_id="key")
+
+    def test_a_cell_too_long_for_one_is_refused(self, write: Write) -> None:
+        path = write(pa.table({"uri": ["a"], "title": ["x" * 1_100_000]}))
+        with pytest.raises(SourceError, match=r"title in row 0 .* 1,100,000 bytes; expected 1,048"):
+            rows(path, metadata=["title"])
+
+    def test_columns_that_nobody_asked_for_are_not_read(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.parquet"
+        pq.write_table(pa.table({"uri": ["a.jpg"], "big": ["x" * 10**6]}), path)
+        data = bytearray(path.read_bytes())
+        footer = pq.read_metadata(path).row_group(0).column(1)
+        start = footer.dictionary_page_offset
+        data[start : start + 40] = bytes(40)
+        path.write_bytes(data)
+        assert rows(str(path))["image_id"] == ["a.jpg"]
+
+    def test_typed_and_nested_metadata_comes_as_it_was_written(self, tmp_path: Path) -> None:
+        table = pa.table(
+            {
+                "uri": ["a", "b", "c"],
+                "exif.make": ["x", None, "x"],
+                "tags": [["p", "q"], [], None],
+                "box": [{"x": 1, "name": "n"}, None, {"x": None, "name": None}],
+                "kind": pa.array(["u", "v", "u"]).dictionary_encode(),
+                "large": pa.array(["l", None, "l"], pa.large_string()),
+                "view": pa.array(["l", None, "l"], pa.string_view()),
+                "map": pa.array([[("k", "v")], None, []], pa.map_(pa.string(), pa.string())),
+                "bytes": [b"1", b"2", None],
+                "pair": pa.array([[1, 2], [3, 4], None], pa.list_(pa.int64(), 2)),
+                "none": pa.nulls(3),
+            }
+        )
+        path, names = tmp_path / "x.parquet", table.column_names[1:]
+        pq.write_table(table, path, row_group_size=2)
+        settings = TableConfig(source="table", path=str(path), metadata=names)
+        listing = settings.list_images(context())
+        for name in names:
+            assert listing.column(name).to_pylist() == table.column(name).to_pylist()
+            is_known = name != "none"
+            assert listing.column(name).type == (
+                table.column(name).type if is_known else pa.string()
+            )

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import tarfile
+import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -163,3 +164,93 @@ def test_a_range_beyond_the_end_is_missing(place: Location) -> None:
     for part in ("#bytes=999999-1000000", "#bytes=0-99999999"):
         with pytest.raises(Unfetchable, match="missing"):
             fetch(place.uri("a.tar") + part)
+
+
+def header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    """Write one header of a tar file, whose size may be any number."""
+    member = tarfile.TarInfo(name)
+    member.type = kind
+    block = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    block[124:136] = tarfile.itn(size, 12, tarfile.GNU_FORMAT)
+    block[148:156] = b" " * 8
+    block[148:156] = f"{sum(block):06o}\0 ".encode()
+    return bytes(block)
+
+
+def records(**values: object) -> bytes:
+    """Write what a header says of the member after it."""
+    text = b""
+    for key, value in values.items():
+        line = f" {key.replace('__', '.')}={value}\n".encode()
+        size = len(line) + 2
+        text += f"{size if size > 99 else f'{size:02d}'}".encode() + line
+    return text
+
+
+def padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 512)
+
+
+END = bytes(1024)
+GOOD = header("good.jpg", 4) + padded(b"good")
+
+
+def described(data: bytes, kind: bytes = tarfile.XHDTYPE) -> bytes:
+    return header("x", len(data), kind) + padded(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        GOOD + header("a.jpg", -512) + END,
+        GOOD + header("a.jpg", -1024) + END,
+        GOOD + header("x", -512, tarfile.XHDTYPE) + GOOD + END,
+        GOOD + header("x", -1024, tarfile.GNUTYPE_LONGNAME) + GOOD + END,
+        GOOD + described(records(size=-2048)) + header("a.jpg", 0) + END,
+        GOOD + described(records(size=-512)) + header("a.jpg", 0) + END,
+        GOOD + header("a.jpg", 2**60) + END,
+        described(bytes(70_000)) + GOOD + END,
+        described(b"x" * 70_000, tarfile.GNUTYPE_LONGNAME) + GOOD + END,
+        described(records(path="a.jpg")) * 2000 + GOOD + END,
+        described(b"a.jpg", tarfile.GNUTYPE_LONGNAME) * 2000 + GOOD + END,
+    ],
+)
+@pytest.mark.timeout(20)
+def test_a_header_that_lies_about_sizes_is_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "x.tar").write_bytes(data)
+    with pytest.raises(SourceError, match=r"x\.tar: "):
+        listed(str(tmp_path))
+
+
+def test_what_is_said_of_all_members_is_not_kept_for_each(tmp_path: Path) -> None:
+    said = records(comment="x" * 60_000)
+    member = described(records(mtime=1)) + header("{:06d}.txt", 0)
+    (tmp_path / "x.tar").write_bytes(described(said, tarfile.XGLTYPE) + member * 5000 + GOOD + END)
+    tracemalloc.start()
+    assert [row["image_id"] for row in listed(str(tmp_path))] == ["x.tar/good"]
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
+
+
+def test_names_are_kept_as_they_are(tmp_path: Path) -> None:
+    names = ["../../etc/a.jpg", "/abs/b.jpg", "line\nbreak.jpg", "esc\x1b[2J.jpg"]
+    (tmp_path / "x.tar").write_bytes(tarred(dict.fromkeys(names, b"x")))
+    ids = ["x.tar/../../etc/a", "x.tar//abs/b", "x.tar/line\nbreak", "x.tar/esc\x1b[2J"]
+    rows = listed(str(tmp_path))
+    assert [row["image_id"] for row in rows] == ids
+    assert {row["uri"].partition("#")[0] for row in rows} == {str(tmp_path / "x.tar")}
+
+
+def test_links_to_tar_files_elsewhere_are_followed_where_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "b.tar").write_bytes(tarred(MEMBERS))
+    (tmp_path / "mine" / "b.tar").symlink_to("../other/b.tar")
+    with pytest.raises(SourceError, match=r"no tar file found; left out: 1 symbolic links that"):
+        listed(str(tmp_path / "mine"))
+    (tmp_path / "mine" / "a.tar").write_bytes(tarred(MEMBERS))
+    (tmp_path / "mine" / "again.tar").symlink_to("a.tar")
+    (tmp_path / "mine" / "loop").symlink_to(".")
+    for follow_links, files in ((False, {"a.tar"}), (True, {"a.tar", "b.tar"})):
+        rows = listed(str(tmp_path / "mine"), follow_links=follow_links)
+        assert {row["image_id"].partition("/")[0] for row in rows} == files

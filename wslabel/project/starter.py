@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from wslabel.config.base import S3
 from wslabel.config.yaml_file import quoted
 from wslabel.errors import SourceError
+from wslabel.sources.listing import left_out
 from wslabel.sources.source import EXTENSIONS
 from wslabel.storage.location import Location
 
@@ -68,11 +69,13 @@ def project_for(folder: str, file: str, s3: S3) -> str:
     Raises:
         SourceError: the folder holds no image.
     """
-    entries = Location(folder, s3).files("", recursive=True)
+    skipped: Counter[str] = Counter()
+    entries = Location(folder, s3).files("", recursive=True, left_out=skipped)
     paths = [PurePosixPath(entry.path) for entry in entries]
     images = [path for path in paths if path.suffix.lower() in EXTENSIONS]
     if not images:
-        raise SourceError(f"{folder}: no image found; expected {', '.join(EXTENSIONS)}")
+        choice = ", ".join(EXTENSIONS)
+        raise SourceError(f"{folder}: no image found; expected {choice}{left_out(skipped)}")
     counts = Counter(str(path.parent) for path in images if str(path.parent) != ".")
     names = sorted(name for name, _ in counts.most_common(10))
     has_truth = len(names) > 1

@@ -1,5 +1,6 @@
 """Folder source: every image under a path or S3 prefix, its id the path below that."""
 
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import ClassVar, Literal
 
@@ -8,9 +9,10 @@ import pyarrow as pa
 from wslabel.config.paths import ExistingPath
 from wslabel.errors import SourceError, nearest
 from wslabel.schema import MODIFIED_AT, NUM_BYTES
-from wslabel.sources.listing import LISTING, check, class_of
+from wslabel.sources.listing import LISTING, check, class_of, left_out
 from wslabel.sources.source import EXTENSIONS, SourceConfig, SourceContext
-from wslabel.storage.location import Entry, Location
+from wslabel.storage.location import Location
+from wslabel.storage.walk import LISTED, OUTSIDE, Entry, each_once
 
 
 class FolderConfig(SourceConfig):
@@ -24,6 +26,8 @@ class FolderConfig(SourceConfig):
         other_folders: What becomes of images in other folders than those of `classes`: `skip`
             leaves them out, `keep` takes them without truth.
         extensions: Endings of the files that count as images, in lower case.
+        follow_links: Whether symbolic links are followed that lead out of `path`; otherwise they
+            are left out.
     """
 
     source: Literal["folder"]
@@ -31,8 +35,11 @@ class FolderConfig(SourceConfig):
     classes: dict[str, str | list[str]] | None = None
     other_folders: Literal["skip", "keep"] = "skip"
     extensions: list[str] = list(EXTENSIONS)
+    follow_links: bool = False
 
-    may_change: ClassVar[frozenset[str]] = SourceConfig.may_change | {"path", "extensions"}
+    may_change: ClassVar[frozenset[str]] = SourceConfig.may_change | {
+        *("path", "extensions", "follow_links"),
+    }
 
     @property
     def known_elsewhere(self) -> Literal["other"]:
@@ -53,24 +60,30 @@ class FolderConfig(SourceConfig):
         root = self.path.rstrip("/")
         classes = class_of(self.classes or {})
         skip_others = self.classes is not None and self.other_folders == "skip"
-        kept, truths = [], []
+        kept = []
         folders = set()
-        for entry in Location(root, context.s3).files("", recursive=True):
-            path = PurePosixPath(entry.path)
-            folder = str(path.parent)
-            if path.suffix.lower() not in self.extensions:
-                context.skipped[
-                    f"ending in '{path.suffix}'" if path.suffix else "without an ending"
-                ] += 1
+        entries = Location(root, context.s3).files(
+            "", recursive=True, follow_links=self.follow_links, left_out=context.skipped
+        )
+        for entry in entries:
+            suffix, folder = PurePosixPath(entry.path).suffix, _folder(entry)
+            if suffix.lower() not in self.extensions:
+                context.skipped[f"ending in '{suffix}'" if suffix else "without an ending"] += 1
                 continue
             folders.add(folder)
             if skip_others and folder not in classes:
                 context.skipped["in folders of no class"] += 1
                 continue
             kept.append(entry)
-            truths.append(classes.get(folder))
-        _refuse_empty(root, classes, folders)
-        return check(_listing(root, kept, truths), root)
+        _refuse_empty(root, classes, folders, context.skipped)
+        known = {entry.path for entry in kept if _folder(entry) in classes}
+        entries = each_once(kept, root, context.skipped, first=known)
+        truths = [classes.get(_folder(entry)) for entry in entries]
+        return check(_listing(root, entries, truths), root, context.skipped)
+
+
+def _folder(entry: Entry) -> str:
+    return str(PurePosixPath(entry.path).parent)
 
 
 def _listing(root: str, entries: list[Entry], truths: list[str | None]) -> pa.Table:
@@ -85,7 +98,11 @@ def _listing(root: str, entries: list[Entry], truths: list[str | None]) -> pa.Ta
     return pa.table(columns, schema=pa.schema([*LISTING, NUM_BYTES, MODIFIED_AT]))
 
 
-def _refuse_empty(root: str, classes: dict[str, str], folders: set[str]) -> None:
+def _refuse_empty(
+    root: str, classes: Mapping[str, str], folders: set[str], skipped: Mapping[str, int]
+) -> None:
+    links = {why: skipped[why] for why in (OUTSIDE, LISTED) if why in skipped}
     for own in classes:
         if own not in folders:
-            raise SourceError(f"{root}: no image in folder '{own}'; {nearest(own, folders)}")
+            choice = nearest(own, folders)
+            raise SourceError(f"{root}: no image in folder '{own}'; {choice}{left_out(links)}")

@@ -2,18 +2,19 @@
 
 Files of a local data set stay where they are. Images that lie in Arrow or Parquet files, or in the
 cache of this machine, are packed into tar files of the workspace, so that every worker fetches its
-range of bytes from there. Tar files are named by their content, so packing again adds nothing, and
-such images by theirs, so that a data set may grow anywhere.
+range of bytes from there. Such images are named by their content, so that a data set may grow
+anywhere.
+
+A data set comes from strangers, and its rows and its card name files as they like: none is read but
+those of the data set itself.
 """
 
 import hashlib
-import io
 import os
 import re
-import tarfile
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -24,16 +25,23 @@ from wslabel.config.base import S3
 from wslabel.config.extras import absence
 from wslabel.config.paths import existing, place
 from wslabel.errors import SourceError, nearest
-from wslabel.sources.fetch import part_of
+from wslabel.sources.image_header import is_image
 from wslabel.sources.listing import LISTING, check, truths
+from wslabel.sources.pack import Pack
 from wslabel.sources.source import MetadataNames, SourceConfig, SourceContext
 from wslabel.storage.location import Location
-
-PACK = 64 * 2**20
-"""Bytes of images after which a tar file is closed."""
+from wslabel.storage.walk import is_below
 
 ROWS = 256
 """Rows read at a time."""
+
+ELSEWHERE = "rows that name a file outside of the data set"
+ABSENT = "rows that name a file that is not there"
+NO_IMAGE = "rows that name a file that is no image"
+"""Why a row is left out."""
+
+_IN_REPOSITORY = re.compile(r"hf://datasets/([^/@]+(?:/[^/@]+)?)[/@]")
+"""A file on the hub, and whose data set it is of."""
 
 _ON_HUB = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 """A data set, or a user and a data set."""
@@ -57,6 +65,8 @@ class HuggingFaceConfig(SourceConfig):
         classes: Values of `truth` that stand for each class; null takes them as they are.
         splits: The data set's splits that are listed, each with the split of ours (train, val,
             test) that its images get; null has it drawn.
+        follow_links: Whether symbolic links of a local data set are followed that lead out of it;
+            otherwise such images are left out.
     """
 
     source: Literal["huggingface"]
@@ -69,8 +79,9 @@ class HuggingFaceConfig(SourceConfig):
     metadata: MetadataNames = []
     classes: dict[str, str | list[str]] | None = None
     splits: dict[str, Literal["train", "val", "test"] | None] = {"train": None}
+    follow_links: bool = False
 
-    may_change: ClassVar[frozenset[str]] = SourceConfig.may_change | {"dataset"}
+    may_change: ClassVar[frozenset[str]] = SourceConfig.may_change | {"dataset", "follow_links"}
 
     @field_validator("dataset")
     @classmethod
@@ -80,6 +91,11 @@ class HuggingFaceConfig(SourceConfig):
         if _ON_HUB.fullmatch(value) and not Path(path).exists():
             return value
         return existing(value, info)
+
+    @property
+    def is_local(self) -> bool:
+        """Tell whether it is a folder and no name on the hub."""
+        return self.dataset.startswith("/")
 
     @property
     def known_elsewhere(self) -> Literal["other", "refused"]:
@@ -92,16 +108,15 @@ class HuggingFaceConfig(SourceConfig):
         Raises:
             SourceError: there is no such data set, split or column, or the library is absent.
         """
-        parts = [
-            _listing(self, name, ours, context.workspace) for name, ours in self.splits.items()
-        ]
-        return check(pa.concat_tables(parts), self.dataset)
+        parts = [_listing(self, name, ours, context) for name, ours in self.splits.items()]
+        return check(pa.concat_tables(parts), self.dataset, context.skipped)
 
     def listing_state(self, s3: S3) -> object:
         """List the files of a local data set; of one on the hub, the settings say all."""
-        if not self.dataset.startswith("/"):
+        if not self.is_local:
             return []
-        return [asdict(entry) for entry in Location(self.dataset).files("", recursive=True)]
+        files = Location(self.dataset).files("", recursive=True, follow_links=True)
+        return [entry.state for entry in files]
 
 
 @dataclass(frozen=True)
@@ -111,20 +126,30 @@ class _Rows:
     Attributes:
         library: The library.
         rows: The split, as the library opens it.
+        roots: Real folders that hold the files of the data set.
     """
 
     library: Any
     rows: Any
+    roots: tuple[str, ...]
 
     def names(self, column: str | None) -> list[str | None]:
         """Read a column as text; the numbers of classes become their names."""
         if column is None:
             return [None] * len(self.rows)
-        feature, values = self.rows.features[column], self.rows[column]
+        # As plain values: the library would decode what a stranger's column says is an image.
+        feature = self.rows.features[column]
+        values = self._plain(column)
         if isinstance(feature, self.library.ClassLabel):
             # The hub's data sets write -1 where there is no label.
             return [None if k is None or k < 0 else feature.int2str(k) for k in values]
         return [None if value is None else str(value) for value in values]
+
+    def _plain(self, column: str) -> Iterator[Any]:
+        """Read a column value by value, since one of them may be large."""
+        plain = self.rows.select_columns([column]).with_format("arrow")
+        for batch in plain.iter(ROWS):
+            yield from (value.as_py() for value in batch.column(column))
 
     def holds_images(self, column: str) -> bool:
         """Tell whether a column holds images."""
@@ -133,9 +158,8 @@ class _Rows:
     def images(self, column: str) -> Iterator[Any]:
         """Read a column of images, each as its bytes and path, or None."""
         undecoded = self.library.Image(decode=False)
-        plain = self.rows.select_columns([column]).cast_column(column, undecoded)
-        for batch in plain.with_format("arrow").iter(ROWS):
-            yield from batch.column(column).to_pylist()
+        rows = self.rows.cast_column(column, undecoded)
+        yield from _Rows(self.library, rows, self.roots)._plain(column)
 
 
 def _open(settings: HuggingFaceConfig, split: str) -> _Rows:
@@ -144,24 +168,62 @@ def _open(settings: HuggingFaceConfig, split: str) -> _Rows:
         raise SourceError(f"images.source: {reason}")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when it is imported
     import datasets  # noqa: PLC0415 - an extra
+    from huggingface_hub.constants import HF_HUB_CACHE  # noqa: PLC0415 - comes with it
 
     datasets.disable_progress_bars()
+    where = f"images.dataset '{settings.dataset}', {split}"
     try:
-        rows = datasets.load_dataset(
-            settings.dataset, settings.subset, split=split, revision=settings.revision
+        builder = datasets.load_dataset_builder(
+            settings.dataset, settings.subset, revision=settings.revision
         )
-    except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise SourceError(f"images.dataset '{settings.dataset}', {split}: {reason}") from None
-    return _Rows(datasets, rows)
+        files = [str(file) for part in (builder.config.data_files or {}).values() for file in part]
+        _refuse_elsewhere(settings, files, where)
+        builder.download_and_prepare()
+        rows = builder.as_dataset(split=split)
+    except SourceError:
+        raise
+    except Exception as error:  # of whatever type a stranger's files make the library raise
+        reason = " ".join(str(error.__cause__ or error).split())[:300]
+        raise SourceError(f"{where}: {reason} ({type(error).__name__})") from error
+    caches = _repositories(settings, files, HF_HUB_CACHE)
+    roots = [*caches, datasets.config.DOWNLOADED_DATASETS_PATH]
+    if settings.is_local:
+        roots = [settings.dataset]
+    return _Rows(datasets, rows, tuple(os.path.realpath(root) for root in roots))
+
+
+def _repositories(settings: HuggingFaceConfig, files: Iterable[str], cache: str) -> list[str]:
+    """Name the folders in which the hub's library keeps the files of a data set."""
+    matches = filter(None, map(_IN_REPOSITORY.match, files))
+    names = {match[1] for match in matches} | {settings.dataset}
+    return [f"{cache}/datasets--{name.replace('/', '--')}" for name in sorted(names)]
+
+
+def _refuse_elsewhere(settings: HuggingFaceConfig, files: Iterable[str], where: str) -> None:
+    """Refuse what a data set's card says is a file of it and is not."""
+    top = os.path.realpath(settings.dataset)
+    for file in files:
+        if settings.is_local:
+            full = os.path.normpath(file) if settings.follow_links else os.path.realpath(file)
+            is_own = "://" not in file and is_below(full, top)
+        else:
+            is_own = _IN_REPOSITORY.match(file) is not None
+        if not is_own:
+            is_link = settings.is_local and is_below(os.path.normpath(file), top)
+            hint = " (follow_links: true takes it)" if is_link else ""
+            raise SourceError(
+                f"{where}: the data set names '{file}', which lies outside of it{hint}; nothing "
+                "was read"
+            )
 
 
 def _listing(
-    settings: HuggingFaceConfig, split: str, ours: str | None, workspace: Location
+    settings: HuggingFaceConfig, split: str, ours: str | None, context: SourceContext
 ) -> pa.Table:
     opened = _open(settings, split)
     _refuse_missing(settings, opened)
-    uris, ids = _uris(settings, split, opened, workspace)
+    uris, ids, left_out = _uris(settings, split, opened, context.workspace)
+    context.skipped.update(left_out.values())
     if settings.image_id is not None:
         ids = opened.names(settings.image_id)
     columns: dict[str, Any] = {"image_id": ids, "uri": uris, "split": [ours] * len(ids)}
@@ -169,7 +231,7 @@ def _listing(
     listing = pa.table(columns, schema=LISTING)
     for column in settings.metadata:
         listing = listing.append_column(column, pa.array(opened.names(column), pa.string()))
-    return listing
+    return listing.filter(pa.array([row not in left_out for row in range(len(ids))]))
 
 
 def _refuse_missing(settings: HuggingFaceConfig, opened: _Rows) -> None:
@@ -184,13 +246,17 @@ def _refuse_missing(settings: HuggingFaceConfig, opened: _Rows) -> None:
 
 def _uris(
     settings: HuggingFaceConfig, split: str, opened: _Rows, workspace: Location
-) -> tuple[list[str | None], list[str | None]]:
-    """Say where each image is, and call it by its path in the data set or a hash of its bytes."""
-    pack = _Pack(workspace)
+) -> tuple[list[str | None], list[str | None], dict[int, str]]:
+    """Say where each image is, and call it by its path in the data set or a hash of its bytes.
+
+    Returns:
+        Uris, ids, and why some rows have none.
+    """
+    pack, files = Pack(workspace), _Files(settings, opened.roots)
     uris: list[str | None] = []
     ids: list[str | None] = []
+    left_out: dict[int, str] = {}
     seen: Counter[str] = Counter()
-    root = f"{settings.dataset.rstrip('/')}/"
     for row, image in enumerate(opened.images(settings.image)):
         uris.append(None)
         ids.append(None)
@@ -198,10 +264,15 @@ def _uris(
         path: Any = image and image["path"]
         if data is None and path is None:
             continue
-        if data is None and path.startswith(root):
-            uris[row], ids[row] = path, path.removeprefix(root)
+        try:
+            if data is None and settings.is_local:
+                ids[row] = files.below(path)
+                uris[row] = f"{settings.dataset.rstrip('/')}/{ids[row]}"
+                continue
+            data = files.read(path) if data is None else data
+        except _LeftOut as error:
+            left_out[row] = str(error)
             continue
-        data = Path(path).read_bytes() if data is None else data
         digest = hashlib.blake2b(data, digest_size=12).hexdigest()
         seen[digest] += 1
         again = f"-{seen[digest]}" if seen[digest] > 1 else ""
@@ -210,40 +281,55 @@ def _uris(
             uris[known] = uri
     for known, uri in pack.close():
         uris[known] = uri
-    return uris, ids
+    return uris, ids, left_out
 
 
-class _Pack:
-    """Tar files that are filled one after another and named by their content."""
+class _LeftOut(Exception):
+    """Why a row is left out."""
 
-    def __init__(self, workspace: Location) -> None:
-        self._workspace = workspace
-        self._open()
 
-    def _open(self) -> None:
-        self._ranges: list[tuple[int, int, int]] = []
-        self._sink = io.BytesIO()
-        # Headers of one block each, without times or owners: the same images, the same bytes.
-        self._tar = tarfile.open(fileobj=self._sink, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closed by close()
+@dataclass(frozen=True)
+class _Files:
+    """The files of a data set that rows name.
 
-    def add(self, row: int, data: bytes) -> Iterator[tuple[int, str]]:
-        """Append an image; where that closes a file, say which rows' images are where in it."""
-        if self._sink.tell() > PACK:
-            yield from self.close()
-            self._open()
-        member = tarfile.TarInfo(f"{len(self._ranges):08d}")
-        member.size = len(data)
-        self._ranges.append((row, self._sink.tell() + tarfile.BLOCKSIZE, len(data)))
-        self._tar.addfile(member, io.BytesIO(data))
+    Attributes:
+        settings: The data set.
+        roots: Real folders that hold them.
+    """
 
-    def close(self) -> Iterator[tuple[int, str]]:
-        """Write the open file, if anything is in it, and say where its images are."""
-        self._tar.close()
-        if not self._ranges:
-            return
-        data = self._sink.getvalue()
-        path = f"packed/{hashlib.blake2b(data, digest_size=12).hexdigest()}.tar"
-        if not self._workspace.exists(path):
-            self._workspace.create(path, data)
-        for row, offset, size in self._ranges:
-            yield row, part_of(self._workspace.uri(path), offset, size)
+    settings: HuggingFaceConfig
+    roots: tuple[str, ...]
+
+    def below(self, path: str) -> str:
+        """Give the path of a file below a local data set.
+
+        Raises:
+            _LeftOut: it is not below.
+        """
+        full = os.path.normpath(os.path.join(self.settings.dataset, path))
+        is_own = "://" not in path and (self.settings.follow_links or self._has(full))
+        for root in (os.path.normpath(self.settings.dataset), *self.roots):
+            if is_own and is_below(full, root) and full != root:
+                return os.path.relpath(full, root)
+        raise _LeftOut(ELSEWHERE)
+
+    def read(self, path: str) -> bytes:
+        """Read an image that lies in a cache of the library.
+
+        Raises:
+            _LeftOut: it is elsewhere, not there, or no image.
+        """
+        if not os.path.isabs(path) or not self._has(path):
+            raise _LeftOut(ELSEWHERE)
+        if not os.path.isfile(path):
+            raise _LeftOut(ABSENT)
+        data = Path(path).read_bytes()
+        if not is_image(data):
+            raise _LeftOut(NO_IMAGE)
+        return data
+
+    def _has(self, path: str) -> bool:
+        if "\0" in path:  # the system's calls take no such path
+            return False
+        real = os.path.realpath(path)
+        return any(is_below(real, root) for root in self.roots)

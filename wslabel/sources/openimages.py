@@ -28,6 +28,12 @@ from wslabel.storage import uri as uris
 BLOCK = 8 * 2**20
 """Bytes of a CSV file parsed at a time."""
 
+LARGEST_LIST = 2**26
+"""Most bytes of a file that is read whole: that of all classes has a hundredth of them."""
+
+ID = r"^[\w.-]+$"
+"""What an id is that becomes part of a path."""
+
 SPLITS = {"train": "train", "validation": "val", "test": "test"}
 """Folder of the bucket to our name of the split."""
 
@@ -192,7 +198,16 @@ def _refuse_untrainable(
 
 def _whole(uri: str, s3: S3, names: list[str]) -> pa.Table:
     """Read a small file whole; its header may be missing."""
-    table = pa.Table.from_batches(_batches(uri, s3, names, has_header=False), _texts(names))
+    parts, size = list[pa.RecordBatch](), 0
+    for batch in _batches(uri, s3, names, has_header=False):
+        size += batch.nbytes
+        if size > LARGEST_LIST:
+            raise SourceError(
+                f"{uris.shown(uri)}: has more than {LARGEST_LIST:,} bytes; expected a list of "
+                "classes"
+            )
+        parts.append(batch)
+    table = pa.Table.from_batches(parts, _texts(names))
     has_header = table.num_rows > 0 and table.column(0)[0].as_py() == names[0]
     return table.slice(1) if has_header else table
 
@@ -252,12 +267,13 @@ def _number(uri: str, image: str, confidence: str) -> float:
 
 def _listing(
     settings: OpenImagesConfig,
-    split: str,
+    split: OpenImagesSplit,
     shown: Mapping[str, int],
     absent: Mapping[str, set[int]],
 ) -> pa.Table:
     names = list(settings.classes)
     ids = sorted(shown)
+    _refuse_paths(ids, settings.labels[split])
     root = settings.images.rstrip("/")
     own = SPLITS[split] if settings.own_splits else None
     absents = [[names[k] for k in sorted(absent.get(i, ()))] for i in ids]
@@ -269,6 +285,17 @@ def _listing(
         TRUTH_ABSENT.name: absents,
     }
     return pa.table(columns, schema=LISTING.append(TRUTH_ABSENT))
+
+
+def _refuse_paths(ids: list[str], uri: str) -> None:
+    """Refuse ids that would lead elsewhere than into the folder of images."""
+    listed = pa.array(ids, pa.string())
+    is_id = pc.match_substring_regex(listed, ID)
+    if not pc.all(is_id).as_py():
+        wrong = listed.filter(pc.invert(is_id))[0]
+        raise SourceError(
+            f"{uris.shown(uri)}: ImageID '{wrong}': expected only letters, digits, '.', '_' and '-'"
+        )
 
 
 def _capped(listing: pa.Table, settings: OpenImagesConfig) -> pa.Table:

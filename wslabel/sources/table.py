@@ -3,21 +3,25 @@
 import csv
 import io
 from pathlib import Path
+from posixpath import normpath
 from typing import ClassVar, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 
 from wslabel.config.base import S3
 from wslabel.config.paths import ExistingPath
-from wslabel.errors import SourceError, nearest
+from wslabel.errors import SourceError
 from wslabel.sources.fetch import unreadable
 from wslabel.sources.listing import LISTING, check, truths
+from wslabel.sources.measured import PIECE, read_parquet, refuse_absent, refuse_large, unpacked
 from wslabel.sources.source import MetadataNames, SourceConfig, SourceContext
 from wslabel.storage.location import Location
 from wslabel.storage.uri import shown
+
+UPWARDS = r"(^|/)\.\.(/|$)"
+"""A path that goes up."""
 
 
 class TableConfig(SourceConfig):
@@ -59,6 +63,7 @@ class TableConfig(SourceConfig):
             SourceError: a column is not there, or a row cannot be an image.
         """
         table = _parse(self, context.s3)
+        refuse_large(table.nbytes, table.num_rows, self.path)
 
         def column(name: str | None) -> pa.ChunkedArray:
             if name is None:
@@ -66,32 +71,26 @@ class TableConfig(SourceConfig):
             return _text_column(table, name, self.path)
 
         uris = column(self.uri)
-        folder = self.path.rpartition("/")[0]
-        absolute = pa.array([_absolute(uri, folder) for uri in uris.to_pylist()], pa.string())
+        absolute = _located(uris, self.path)
         _refuse_schemes(absolute, self.path)
         ids = _without_signatures(column(self.image_id) if self.image_id else uris)
         truth = pa.array(truths(self.classes, column(self.truth).to_pylist()), pa.string())
         listing = pa.table([ids, absolute, column(self.split_column), truth], schema=LISTING)
         for name in self.metadata:
-            values = _column(table, name, self.path)
+            values = table.column(name)
             # A column without a value has no type yet.
             has_type = not pa.types.is_null(values.type)
             listing = listing.append_column(name, values if has_type else values.cast(pa.string()))
         return check(listing, self.path)
 
-
-def _column(table: pa.Table, name: str, where: str) -> pa.ChunkedArray:
-    times = table.column_names.count(name)
-    if times > 1:
-        raise SourceError(f"{where}: {times} columns are called '{name}'")
-    if not times:
-        choice = nearest(name, table.column_names)
-        raise SourceError(f"{where}: there is no column '{name}'; {choice}")
-    return table.column(name)
+    @property
+    def _ours(self) -> tuple[str, ...]:
+        names = (self.uri, self.image_id, self.truth, self.split_column)
+        return tuple(name for name in names if name is not None)
 
 
 def _text_column(table: pa.Table, name: str, where: str) -> pa.ChunkedArray:
-    values = _column(table, name, where)
+    values = table.column(name)
     try:
         return values.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -101,47 +100,60 @@ def _text_column(table: pa.Table, name: str, where: str) -> pa.ChunkedArray:
 
 
 def _parse(settings: TableConfig, s3: S3) -> pa.Table:
-    path = settings.path
-    parent, _, name = path.rpartition("/")
-    if Path(path).is_dir():
-        raise SourceError(f"{path}: this is a folder; expected a CSV or Parquet file")
+    """Read the columns that are asked for, and of CSV the others too."""
+    path, names = settings.path, [*settings._ours, *settings.metadata]
+    data = _read(path, s3)
     try:
-        stream: pa.NativeFile = pa.BufferReader(Location(parent, s3).read(name))
-    except FileNotFoundError:
-        raise SourceError(f"{path}: there is no such file") from None
-    try:
-        if name.endswith(".parquet"):
-            table = pq.read_table(stream)
-            table.validate(full=True)
-        else:
-            packed = pa.CompressedInputStream(stream, "gzip") if name.endswith(".gz") else stream
-            table = _parse_csv(settings, packed.read_buffer())
-        table.schema.names  # noqa: B018 - may be no text
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, UnicodeDecodeError) as error:
+        if path.endswith(".parquet"):
+            return read_parquet(data, names, path)
+        if path.endswith(".gz"):
+            packed = pa.CompressedInputStream(pa.BufferReader(data), "gzip")
+            data = unpacked(packed, path)
+        table = _parse_csv(settings, data)
+        refuse_absent(names, table.column_names, path)  # which may be no text
+    except SourceError:
+        raise
+    except (ValueError, pa.ArrowNotImplementedError, OSError) as error:
         reason = " ".join(str(error).split())[:300]
         raise SourceError(f"{path}: expected CSV or Parquet: {reason}") from None
     return table
 
 
+def _read(path: str, s3: S3) -> pa.Buffer:
+    folder, _, name = path.rpartition("/")
+    if Path(path).is_dir():
+        raise SourceError(f"{path}: this is a folder; expected a CSV or Parquet file")
+    place = Location(folder, s3)
+    entry = place.entry(name)
+    if entry is None:
+        raise SourceError(f"{path}: there is no such file")
+    refuse_large(entry.size, 0, path)
+    return place.read(name)
+
+
 def _parse_csv(settings: TableConfig, data: pa.Buffer) -> pa.Table:
-    ours = (settings.uri, settings.image_id, settings.truth, settings.split_column)
     options = pacsv.ConvertOptions(
         # Guessed types would turn an id 007 into 7; an empty cell says that there is no value.
-        column_types={name: pa.string() for name in ours if name is not None},
+        column_types=dict.fromkeys(settings._ours, pa.string()),
         strings_can_be_null=True,
         null_values=[""],
     )
     # Titles hold line breaks now and then.
     parsing = pacsv.ParseOptions(newlines_in_values=True)
     table = pacsv.read_csv(pa.BufferReader(data), parse_options=parsing, convert_options=options)
-    if b'"' in memoryview(data).tobytes():
+    if _has_quotes(data):
         _refuse_stray_quotes(data, table.num_rows)
     return table
 
 
+def _has_quotes(data: pa.Buffer) -> bool:
+    stream = pa.BufferReader(data)
+    return any(b'"' in piece for piece in iter(lambda: stream.read(PIECE), b""))
+
+
 def _refuse_stray_quotes(data: pa.Buffer, num_rows: int) -> None:
     """Read the rows again by the standard's letter: Arrow joins rows where a quote goes astray."""
-    text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
+    text = io.TextIOWrapper(pa.BufferReader(data), encoding="utf-8-sig", newline="")
     csv.field_size_limit(2**31 - 1)
     rows = csv.reader(text, strict=True)
     num_quoted = -1  # the header
@@ -163,10 +175,33 @@ def _without_signatures(ids: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([[None if i is None else shown(i) for i in ids.to_pylist()]])
 
 
-def _absolute(uri: str | None, folder: str) -> str | None:
-    if uri is None or "://" in uri or uri.startswith("/"):
-        return uri
-    return f"{folder}/{uri}"
+def _located(uris: pa.ChunkedArray, where: str) -> pa.Array:
+    """Make relative uris absolute; what the table may not name is refused.
+
+    Who wrote a table that lies elsewhere knows nothing of this machine's files, and has no say in
+    which of them are read.
+    """
+    folder, is_remote = where.rpartition("/")[0], "://" in where
+    is_local = pc.match_substring_regex(uris, "(?i)(^|::)(/|(file|local):)")
+    if is_remote and pc.any(is_local).as_py():
+        row = pc.index(is_local, True).as_py()
+        raise SourceError(
+            f"{where}: uri '{uris[row]}' in row {row} (from 0) names a file of this machine; a "
+            "table that lies elsewhere may name none: copy it here if it is yours"
+        )
+    goes_up = pc.and_not(pc.match_substring_regex(uris, UPWARDS), _is_absolute(uris))
+    for uri in uris.filter(goes_up).to_pylist():
+        if normpath(uri).partition("/")[0] == "..":
+            raise SourceError(
+                f"{where}: uri '{uri}' in row {pc.index(uris, uri).as_py()} (from 0) leads out of "
+                "the table's folder; expected a path below it, or an absolute one"
+            )
+    absolute = pc.if_else(_is_absolute(uris), uris, pc.binary_join_element_wise(folder, uris, "/"))
+    return absolute.combine_chunks()
+
+
+def _is_absolute(uris: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.match_substring_regex(uris, "^(/|[^/?#]*://)")
 
 
 def _refuse_schemes(uris: pa.Array, where: str) -> None:

@@ -9,9 +9,10 @@ image is later fetched as the range of bytes that it takes in its tar file.
 import io
 import json
 import tarfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
 import pyarrow as pa
@@ -21,10 +22,11 @@ from wslabel.config.base import S3, refuse
 from wslabel.config.paths import ExistingPath
 from wslabel.errors import SourceError, nearest
 from wslabel.sources.fetch import part_of
-from wslabel.sources.listing import LISTING, check, truths
+from wslabel.sources.listing import LISTING, check, left_out, truths
 from wslabel.sources.source import EXTENSIONS, MetadataNames, SourceConfig, SourceContext
 from wslabel.storage.failures import retrying
-from wslabel.storage.location import Entry, Location
+from wslabel.storage.location import Location
+from wslabel.storage.walk import Entry, each_once
 
 THREADS = 16
 """Tar files indexed at a time."""
@@ -37,6 +39,18 @@ FEW = 1000
 
 LARGEST_TEXT = 2**20
 """Most bytes of a member that is read as text; what has more holds no value."""
+
+LARGEST_MEMBER = 2**50
+LARGEST_HEADER = 2**16
+"""Most bytes that a header may say of a file, and of what it says itself of the file after it."""
+
+HEADERS = frozenset(
+    {
+        *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+        *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+    }
+)
+"""Types of the headers that are read whole."""
 
 
 class WebDatasetConfig(SourceConfig):
@@ -51,6 +65,8 @@ class WebDatasetConfig(SourceConfig):
             along as text.
         classes: Values of `truth` that stand for each class; null takes them as they are.
         extensions: Endings of the members that count as images, in lower case.
+        follow_links: Whether symbolic links are followed that lead out of `path`; otherwise they
+            are left out.
     """
 
     source: Literal["webdataset"]
@@ -59,8 +75,11 @@ class WebDatasetConfig(SourceConfig):
     metadata: MetadataNames = []
     classes: dict[str, str | list[str]] | None = None
     extensions: list[str] = list(EXTENSIONS)
+    follow_links: bool = False
 
-    may_change: ClassVar[frozenset[str]] = SourceConfig.may_change | {"path", "extensions"}
+    may_change: ClassVar[frozenset[str]] = SourceConfig.may_change | {
+        *("path", "extensions", "follow_links"),
+    }
 
     @model_validator(mode="after")
     def _no_truth_in_json(self) -> Self:
@@ -79,7 +98,7 @@ class WebDatasetConfig(SourceConfig):
                 that is asked for.
             TransientStorageError: storage failed again and again.
         """
-        place, entries = _tars(self, context.s3)
+        place, entries = _tars(self, context.s3, context.skipped)
         names = list(dict.fromkeys([*self.metadata, *([self.truth] if self.truth else [])]))
         with ThreadPoolExecutor(THREADS) as pool:
             indexes = list(pool.map(lambda e: _index(place, e.path, self, names), entries))
@@ -95,11 +114,12 @@ class WebDatasetConfig(SourceConfig):
         }
         columns |= {name: values[name] for name in self.metadata}
         fields = [pa.field(name, pa.string()) for name in self.metadata]
-        return check(pa.table(columns, schema=pa.schema([*LISTING, *fields])), self.path)
+        listing = pa.table(columns, schema=pa.schema([*LISTING, *fields]))
+        return check(listing, self.path, context.skipped)
 
     def listing_state(self, s3: S3) -> object:
         """List the tar files with their sizes and times of change."""
-        return [asdict(entry) for entry in _tars(self, s3)[1]]
+        return [entry.state for entry in _tars(self, s3, Counter())[1]]
 
     def reads(self, extension: str) -> bool:
         """Tell whether members of an extension may hold a value that is asked for."""
@@ -180,7 +200,9 @@ class Index:
             self.known |= {*sample.texts, *sample.unread, *sample.described()}
 
 
-def _tars(settings: WebDatasetConfig, s3: S3) -> tuple[Location, list[Entry]]:
+def _tars(
+    settings: WebDatasetConfig, s3: S3, skipped: Counter[str]
+) -> tuple[Location, list[Entry]]:
     """List the tar files of a folder, or the one that a path names."""
     root, _, name = settings.path.rstrip("/").rpartition("/")
     if name.endswith(".tar"):
@@ -189,9 +211,13 @@ def _tars(settings: WebDatasetConfig, s3: S3) -> tuple[Location, list[Entry]]:
         entries = [] if entry is None else [entry]
     else:
         place = Location(settings.path, s3)
-        entries = [e for e in place.files("", recursive=True) if e.path.endswith(".tar")]
+        found = place.files(
+            "", recursive=True, follow_links=settings.follow_links, left_out=skipped
+        )
+        tars = [entry for entry in found if entry.path.endswith(".tar")]
+        entries = each_once(tars, place.root, skipped)
     if not entries:
-        raise SourceError(f"{settings.path}: no tar file found")
+        raise SourceError(f"{settings.path}: no tar file found{left_out(skipped)}")
     return place, entries
 
 
@@ -211,7 +237,7 @@ def _index(place: Location, path: str, settings: WebDatasetConfig, names: Sequen
     uri = place.uri(path)
     try:
         return retrying(lambda: _gone_through(place, path, settings, names), uri)
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, RecursionError) as error:
         raise SourceError(f"{uri}: this is no whole tar file: {error}") from None
     except ValueError as error:
         raise SourceError(f"{uri}: {error}") from None
@@ -244,12 +270,39 @@ def _gone_through(
     return index
 
 
+class _Header(tarfile.TarInfo):
+    """A header of a tar file, which must not say that something is smaller than nothing.
+
+    The library believes sizes: it goes round in a circle after a negative one, and reads as much as
+    a header for a long name asks for.
+    """
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Parse a header.
+
+        Raises:
+            InvalidHeaderError: its size is none.
+        """
+        header = super().frombuf(buf, encoding, errors)
+        most = LARGEST_HEADER if header.type in HEADERS else LARGEST_MEMBER
+        if not 0 <= header.size <= most:
+            raise tarfile.ReadError(f"a header says {header.size:,} bytes")
+        return header
+
+
 def _members(place: Location, path: str) -> Iterator[tuple[tarfile.TarInfo, Any]]:
     with place.open(path) as opened:
         stream: Any = io.BufferedReader(opened, BUFFER)
         # A tar file is not compressed: only then is an image a range of it.
-        with tarfile.open(fileobj=stream, mode="r:") as tar:
-            for member in tar:
+        with tarfile.open(fileobj=stream, mode="r:", tarinfo=_Header) as tar:
+            end = 0
+            while (member := tar.next()) is not None:
+                # Or what all members say would be held; the library's types do not know the list.
+                tar.members.clear()  # type: ignore[attr-defined]
+                if member.size < 0 or tar.offset <= end:  # as a header for another one can say
+                    raise tarfile.ReadError(f"'{member.name}' has {member.size:,} bytes")
+                end = tar.offset
                 # A sparse member is not stored as it is, and a link is none.
                 if member.isreg() and not member.issparse():
                     yield member, stream

@@ -19,6 +19,7 @@ from wslabel.project.project import Project
 from wslabel.schema import MODIFIED_AT, NUM_BYTES
 from wslabel.sources import splits
 from wslabel.sources.arrivals import Arrivals, arrivals
+from wslabel.sources.listing import left_out
 from wslabel.sources.source import SourceConfig, SourceContext
 from wslabel.stages.result import StageResult
 from wslabel.storage.table import shard_name
@@ -66,8 +67,7 @@ class IngestResult(StageResult):
                 f"they were ingested, '{self.changed[0]}' for one; what was made of them stays"
             )
         if self.skipped:
-            parts = (f"{count:,} {why}" for why, count in sorted(self.skipped.items()))
-            lines.append(f"left out: {', '.join(parts)}")
+            lines.append(left_out(self.skipped).removeprefix("; "))
         return tuple(lines)
 
 

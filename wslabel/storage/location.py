@@ -11,10 +11,10 @@ import errno
 import os
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ from wslabel.failpoints import reach
 from wslabel.storage import multipart
 from wslabel.storage.failures import REFUSALS, answer_of, reason_of, retrying
 from wslabel.storage.s3 import ask, s3_reader, s3_writer
+from wslabel.storage.walk import Entry, walk
 
 STAGING = ".staging"
 STALE_AFTER_S = 3600.0
@@ -37,15 +38,6 @@ PIECE = 2**24
 T = TypeVar("T")
 Write = Callable[[Any], object]
 """Writes a file to a stream, of which it needs `write` alone."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One file under a root: path relative to what was listed, size in bytes, time of change."""
-
-    path: str
-    size: int
-    mtime_ns: int
 
 
 class Location:
@@ -136,8 +128,26 @@ class Location:
                 read = partial(_read_at, stream, start, min(PIECE, size - start))
                 yield retrying(read, self.uri(path))
 
-    def files(self, folder: str, *, recursive: bool = False) -> list[Entry]:
-        """List the files of a folder, sorted by path; a folder that is not there is empty."""
+    def files(
+        self,
+        folder: str,
+        *,
+        recursive: bool = False,
+        follow_links: bool = False,
+        left_out: Counter[str] | None = None,
+    ) -> list[Entry]:
+        """List the files of a folder, sorted by path; a folder that is not there is empty.
+
+        Args:
+            folder: The folder, below the root.
+            recursive: Whether those of the folders in it are listed too.
+            follow_links: Whether symbolic links on disk are followed that lead out of it; see
+                `walk`.
+            left_out: Counts what `walk` leaves out, by the reason.
+        """
+        if recursive and not self.is_s3:
+            counts: Counter[str] = Counter() if left_out is None else left_out
+            return self._walked(folder, counts, follow_links=follow_links)
         base = self._full(folder)
         selector = pafs.FileSelector(base, recursive=recursive, allow_not_found=True)
 
@@ -156,6 +166,16 @@ class Location:
             ),
             key=lambda entry: entry.path,
         )
+
+    def _walked(self, folder: str, left_out: Counter[str], *, follow_links: bool) -> list[Entry]:
+        def attempt() -> tuple[list[Entry], Counter[str]]:
+            reach("list", folder)
+            counts: Counter[str] = Counter()
+            return walk(self._full(folder) or "/", counts, follow_links=follow_links), counts
+
+        found, counts = retrying(attempt, self.uri(folder))
+        left_out.update(counts)
+        return found
 
     def entry(self, path: str) -> Entry | None:
         """Look a file up without reading it, None where there is none."""

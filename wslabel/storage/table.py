@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from wslabel.errors import StorageError, TransientStorageError
 from wslabel.storage.digests import DIGESTS, digest, digests_in
 from wslabel.storage.location import Location
+from wslabel.storage.plain import has_added_types
 
 GROUP_SIZE = 64
 PIECES = 8
@@ -202,6 +203,11 @@ class Table:
 
     def _check(self, name: str, footer: pq.FileMetaData, only: int | None = None) -> None:
         """See that the rows of a file, or of one shard in it, are those of the manifest."""
+        if has_added_types(footer):
+            raise StorageError(
+                f"{self.location.uri(self.path(name))}: has columns of a type that some library "
+                "has added to Arrow's own, which wslabel never writes; remove the file"
+            )
         if self.folder == MANIFEST:
             return
         if SUPERSEDED in (footer.metadata or {}):
