@@ -8,9 +8,10 @@ import numpy as np
 
 from wslabel.config.preprocess import Preprocess
 from wslabel.errors import FeatureError, WslabelError
-from wslabel.features.decode import Decoded, Undecodable, decode
+from wslabel.features.decode import Decoded, Undecodable
+from wslabel.features.decoder import Decoder
 from wslabel.features.feature import ImageFeatureConfig
-from wslabel.stages.featurize.time_limit import time_limit
+from wslabel.features.time_limit import time_limit
 
 
 @dataclass(frozen=True)
@@ -34,29 +35,31 @@ class PreparedImage:
 class ImagePreparer:
     """Bytes to a prepared image; runs in workers and, isolated, in children of theirs.
 
+    Only the decoder sees bytes of strangers; features see its pixels and may do what code may.
+
     Attributes:
         pixel_features: Features that need no network, by name.
         inputs: Kinds of input that networks ask for.
-        max_pixels: Pixels of the largest image that is decoded.
-        timeout_s: Seconds after which an image ends this process.
+        decoder: Turns bytes into pixels, in a process of its own.
     """
 
     pixel_features: tuple[tuple[str, ImageFeatureConfig], ...]
     inputs: tuple[Preprocess, ...]
-    max_pixels: int
-    timeout_s: float
+    decoder: Decoder
 
     def __call__(self, fetched: bytes | str) -> PreparedImage:
         """Prepare what was fetched: bytes, or the kind of error that came instead."""
         if isinstance(fetched, str):
             return PreparedImage(fetched)
+        try:
+            decoded = self.decoder(fetched)
+        except Undecodable as error:
+            return PreparedImage(error.kind)
         if self._resizes:
             _resizer()  # before the clock runs
-        with time_limit(self.timeout_s):
+        with time_limit(self.decoder.timeout_s):
             try:
-                return self._prepared(decode(fetched, self.max_pixels))
-            except Undecodable as error:
-                return PreparedImage(error.kind)
+                return self._prepared(decoded)
             except MemoryError:
                 return PreparedImage("too_large")
 
