@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 from tests.features.test_decode import encoded, noise
 from tests.hostile.damage import damaged, files
@@ -84,6 +85,40 @@ def test_it_says_of_every_damaged_image_what_decoding_here_says(kind: str) -> No
         rng = random.Random(f"{kind} {number}")
         data = damaged(rng.choice(good), rng)
         assert told(SAFE, data) == told(lambda data: decode(data, PLENTY), data)
+
+
+def test_many_at_once_are_as_each_alone() -> None:
+    all_cases = list(cases())
+    made = SAFE.all([case.data for case in all_cases])
+    for case, one in zip(all_cases, made, strict=True):
+        alone = told(SAFE, case.data)
+        assert told(lambda _, one=one: answered(one), b"") == alone, case.name
+
+
+def answered(made: Decoded | Undecodable) -> Decoded:
+    if isinstance(made, Undecodable):
+        raise made
+    return made
+
+
+def test_of_images_that_are_small_and_vast_each_comes_in_its_turn() -> None:
+    white = [encoded(Image.new("RGB", (1200, 900), (n, n, n)), "PNG") for n in range(9)]
+    assert sum(map(len, white)) < decoder.PORTION_BYTES  # yet their pixels are too many at once
+    made = SAFE.all(white)
+    assert [answered(one).pixels_HW3.mean() for one in made] == list(range(9))
+
+
+def test_nothing_is_decoded_of_nothing() -> None:
+    assert SAFE.all([]) == []
+
+
+def test_of_many_at_once_only_those_that_kill_are_crashed(attacked: Decoder) -> None:
+    good, deeds = encoded(noise(), "PNG"), (b"DEED segfault", b"DEED loop", b"DEED exit")
+    hasty = Decoder(attacked.max_pixels, 0.5)
+    images = [good, deeds[0], good, deeds[1], good, deeds[2], b"", good]
+    kinds = [getattr(one, "kind", None) for one in hasty.all(images)]
+    expected = [None, "crashed", None, "timed_out", None, "crashed", "not_an_image", None]
+    assert kinds == expected
 
 
 def test_a_large_image_arrives_whole_and_its_memory_is_given_back(

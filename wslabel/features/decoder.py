@@ -11,19 +11,26 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
 from wslabel.config.engine import Engine, Sandbox
 from wslabel.errors import ConfigError
 from wslabel.features.decode import Decoded, Undecodable
-from wslabel.features.frames import ANSWER, READY, REQUEST, text_of, unpack
+from wslabel.features.frames import ANSWER, READY, ask, text_of, unpack_all
 
 FILE_BYTES = 2**30
 """Bytes of the largest file. Of the shared memory only pages that were written to take room."""
 
 SPARE_BYTES = 2**26
-"""Room behind the pixels of the largest image."""
+"""Room for what is not pixels: sizes, EXIF."""
+
+PORTION_BYTES, MOST_AT_ONCE = 2**19, 16
+"""Bytes, and number, of images that are decoded at a time, where several are so small."""
+
+PORTION_S = 10.0
+"""Seconds that they may take together before each gets its own time."""
 
 KEPT_BYTES = 2**26
 """Shared memory that is kept for the next image."""
@@ -75,7 +82,18 @@ class Decoder:
             Undecodable: `not_an_image`, `too_large`, `crashed` or `timed_out`.
             ConfigError: A sandbox is required, and the system has none.
         """
-        return _process(self.max_pixels, self.sandbox).decode(data, self.timeout_s)
+        (made,) = self.all([data])
+        if isinstance(made, Undecodable):
+            raise made
+        return made
+
+    def all(self, images: Sequence[bytes]) -> list[Decoded | Undecodable]:
+        """Decode images, small ones several at a time; what may be raised of one stands for it.
+
+        Raises:
+            ConfigError: A sandbox is required, and the system has none.
+        """
+        return _process(self.max_pixels, self.sandbox).decode(images, self.timeout_s)
 
     @property
     def weakness(self) -> str:
@@ -99,7 +117,7 @@ class _Process:
     def __init__(self, max_pixels: int, sandbox: Sandbox) -> None:
         self._max_pixels, self._sandbox = max_pixels, sandbox
         self._lock = threading.Lock()
-        self._size = max(FILE_BYTES, 3 * max_pixels + SPARE_BYTES)
+        self._size = FILE_BYTES + 3 * max_pixels + SPARE_BYTES
         self._shared = _shared_file(self._size)
         self._memory = mmap.mmap(self._shared, self._size)
         self._running: tuple[subprocess.Popen[bytes], socket.socket] | None = None
@@ -111,30 +129,49 @@ class _Process:
             self._channel()
             return self._weakness
 
-    def decode(self, data: bytes, timeout_s: float) -> Decoded:
-        if len(data) > self._size:
-            raise Undecodable("too_large", f"{len(data)} bytes")
+    def decode(self, images: Sequence[bytes], timeout_s: float) -> list[Decoded | Undecodable]:
+        done: list[Decoded | Undecodable] = []
         with self._lock:
-            try:
-                return self._decode(data, timeout_s)
-            except _Died:
-                # Something else may have ended it, as the system does when memory runs out.
-                pass
-            try:
-                return self._decode(data, timeout_s)
-            except _Died as error:
-                raise Undecodable("crashed", str(error)) from None
+            while len(done) < len(images):
+                done += self._some(_portion(images[len(done) :]), timeout_s)
+        return done
 
-    def _decode(self, data: bytes, timeout_s: float) -> Decoded:
+    def _some(self, images: Sequence[bytes], timeout_s: float) -> list[Decoded | Undecodable]:
+        """Decode some images, at least the first one."""
+        if len(images) > 1:
+            with suppress(TimeoutError, _Died):  # which of them it was is seen one by one
+                return self._asked(images, min(timeout_s, PORTION_S))
+        return [self._alone(data, timeout_s) for data in images]
+
+    def _alone(self, data: bytes, timeout_s: float) -> Decoded | Undecodable:
+        if len(data) > FILE_BYTES:
+            return Undecodable("too_large", f"{len(data)} bytes")
+        died = ""
+        for _ in range(2):  # others may have ended it, as the system does when memory runs out
+            try:
+                return self._asked([data], timeout_s)[0]
+            except TimeoutError:
+                return Undecodable("timed_out", f"not decoded within {timeout_s:g} seconds")
+            except _Died as error:
+                died = str(error)
+        return Undecodable("crashed", died)
+
+    def _asked(self, images: Sequence[bytes], timeout_s: float) -> list[Decoded | Undecodable]:
+        """Have images decoded, and get at least what came of the first.
+
+        Raises:
+            TimeoutError: It took too long.
+            _Died: The process did not live to answer, or its answer is none.
+        """
         channel = self._channel()
-        self._memory[: len(data)] = data
+        request, at = ask(self._memory, images, timeout_s + ALONE_S)
         try:
-            channel.sendall(REQUEST.pack(len(data), timeout_s + ALONE_S))
-            answer = _received(channel, timeout_s)
-            return unpack(answer, self._memory, self._max_pixels)
+            channel.sendall(request)
+            answers = _received(channel, ANSWER.size * len(images), timeout_s)
+            return unpack_all(answers, self._memory, at, self._max_pixels)
         except TimeoutError:
             self._end()
-            raise Undecodable("timed_out", f"not decoded within {timeout_s:g} seconds") from None
+            raise
         except (OSError, ValueError) as error:
             raise _Died(f"{error}; {self._end()}") from None
         finally:
@@ -174,8 +211,8 @@ class _Process:
         assert process.stderr is not None
         with process.stderr as errors:
             try:
-                ready = _received(ours, START_S)
-                self._weakness = text_of(ready, {READY}, self._memory)
+                ready = _received(ours, ANSWER.size, START_S)
+                self._weakness = text_of(ready, {READY}, self._memory, 0)
             except (OSError, ValueError) as error:
                 process.kill()
                 process.wait()
@@ -201,21 +238,31 @@ class _Process:
             self._memory.madvise(mmap.MADV_REMOVE)
 
 
-def _received(channel: socket.socket, timeout_s: float) -> bytes:
-    """Receive a whole answer, in time.
+def _portion(images: Sequence[bytes]) -> Sequence[bytes]:
+    """Give the first images, as many as are worth a turn of their own together."""
+    total = 0
+    for number, data in enumerate(images):
+        total += len(data)
+        if total > PORTION_BYTES or number == MOST_AT_ONCE:
+            return images[: max(1, number)]
+    return images
+
+
+def _received(channel: socket.socket, size: int, timeout_s: float) -> bytes:
+    """Receive so many bytes, in time.
 
     Raises:
-        TimeoutError: It did not come in time.
-        EOFError: None comes any more.
+        TimeoutError: They did not come in time.
+        OSError: No more come.
     """
-    end, answer = time.monotonic() + timeout_s, b""
-    while len(answer) < ANSWER.size:
+    end, received = time.monotonic() + timeout_s, b""
+    while len(received) < size:
         channel.settimeout(max(1e-3, end - time.monotonic()))
-        part = channel.recv(ANSWER.size - len(answer))
+        part = channel.recv(size - len(received))
         if not part:
             raise OSError("no answer")
-        answer += part
-    return answer
+        received += part
+    return received
 
 
 def _environment(variables: Mapping[str, str], path: Sequence[str]) -> dict[str, str]:

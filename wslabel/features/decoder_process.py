@@ -1,14 +1,14 @@
 """The process that decodes images of strangers: locked down, with nothing but the image in reach.
 
-It gets the bytes of an image in memory that it shares with its parent, and leaves the pixels there.
-What it sends are frames of one fixed size. Its parent trusts none of it.
+It gets the bytes of images in memory that it shares with its parent, and leaves their pixels there.
+Its parent trusts none of it.
 """
 
 import mmap
 import os
 import sys
+from collections.abc import Iterator
 
-import numpy as np
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
@@ -24,7 +24,19 @@ from PIL import (
 )
 
 from wslabel.features.decode import Undecodable, upright
-from wslabel.features.frames import ANSWER, IMAGE, READY, REFUSALS, REQUEST, TOO_LARGE, told
+from wslabel.features.frames import (
+    ANSWER,
+    IMAGE,
+    LATER,
+    MOST_TOLD,
+    READY,
+    REFUSALS,
+    REQUEST,
+    TOO_LARGE,
+    asked,
+    length,
+    tell,
+)
 from wslabel.features.lockdown import lock_down
 from wslabel.features.time_limit import time_limit
 
@@ -42,8 +54,13 @@ PLUGINS = (
 )
 """All that Pillow may need for `decode.FORMATS`: once locked down, nothing can be imported."""
 
-STRIP_BYTES = 2**18
-"""Pixels copied at a time: they stay in the cache."""
+BLOCK_BYTES = 2**18
+"""Pixels that are copied at a time: they stay in the cache."""
+
+PORTION_BYTES = 2**23
+"""Once so many bytes of pixels are laid down, what was asked for beside them comes later."""
+
+LATER_FRAME = ANSWER.pack(LATER, 0, 0, 0, 0)
 
 SPARE_BYTES, BYTES_PER_PIXEL = 2**30, 32
 """Memory that decoding may take: JPEG 2000 and AVIF take most, up to 30 bytes per pixel."""
@@ -60,37 +77,53 @@ def main() -> None:
     weakness = "engine.sandbox is off"
     if is_locked:
         weakness = lock_down(SPARE_BYTES + BYTES_PER_PIXEL * max_pixels)
-    os.write(channel, told(memory, READY, weakness))
+    os.write(channel, tell(memory, 0, READY, weakness))
     while request := os.read(channel, REQUEST.size):
-        num_bytes, limit_s = REQUEST.unpack(request)
+        num_images, limit_s = REQUEST.unpack(request)
         with time_limit(limit_s):
-            os.write(channel, answer(memory, num_bytes, max_pixels))
+            os.write(channel, b"".join(answers(memory, num_images, max_pixels)))
     os._exit(0)
 
 
-def answer(memory: mmap.mmap, num_bytes: int, max_pixels: int) -> bytes:
-    """Decode the image at the start of the shared memory and leave its pixels there."""
+def answers(memory: mmap.mmap, num_images: int, max_pixels: int) -> Iterator[bytes]:
+    """Decode the images that lie in the shared memory, and leave what comes of them behind them."""
+    images, start = asked(memory, num_images)
+    at, is_full = start, False
+    for number, data in enumerate(images):
+        room = len(memory) if number == 0 else start + PORTION_BYTES
+        frame = LATER_FRAME if is_full else _answer(data, memory, at, room, max_pixels)
+        if frame == LATER_FRAME and number == 0:
+            frame = tell(memory, at, TOO_LARGE, "its EXIF block")
+        is_full = frame == LATER_FRAME
+        at += length(frame)
+        yield frame
+
+
+def _answer(data: bytes, memory: mmap.mmap, at: int, room: int, max_pixels: int) -> bytes:
     try:
-        with upright(memory[:num_bytes], max_pixels) as (image, is_gray, exif):
-            end = image.width * image.height * 3
-            if end + len(exif) > len(memory):
-                raise Undecodable("too_large", f"{len(exif)} bytes of EXIF")
-            _copy(image, np.frombuffer(memory, np.uint8, end))
+        with upright(data, max_pixels) as (image, is_gray, exif):
+            end = at + image.width * image.height * 3
+            if end + len(exif) + MOST_TOLD > room:
+                return LATER_FRAME
+            _lay_down(image, memory, at)
             memory[end : end + len(exif)] = exif
             return ANSWER.pack(IMAGE, image.height, image.width, is_gray, len(exif))
     except Undecodable as error:
-        return told(memory, REFUSALS[error.kind], error.args[1])
+        return tell(memory, at, REFUSALS[error.kind], error.args[1])
     except MemoryError:
-        return told(memory, TOO_LARGE, "MemoryError")
+        return tell(memory, at, TOO_LARGE, "MemoryError")
 
 
-def _copy(image: Image.Image, flat: np.ndarray) -> None:
-    width, height = image.size
-    pixels_HW3 = flat.reshape(height, width, 3)
-    rows = max(1, STRIP_BYTES // (width * 3))
-    for top in range(0, height, rows):
-        part = image.crop((0, top, width, min(top + rows, height)))
-        pixels_HW3[top : top + rows] = np.asarray(part)
+def _lay_down(image: Image.Image, memory: mmap.mmap, at: int) -> None:
+    """Copy pixels as `Image.tobytes` does, which would hold all of them twice."""
+    image.load()
+    encoder = Image._getencoder("RGB", "raw", "RGB")
+    encoder.setimage(image.im, (0, 0, *image.size))
+    is_over = 0
+    while not is_over:
+        _, is_over, block = encoder.encode(max(BLOCK_BYTES, 4 * image.width))
+        memory[at : at + len(block)] = block
+        at += len(block)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The bytes of one image to what features need of it: values, and inputs of networks."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -9,7 +9,7 @@ import numpy as np
 from wslabel.config.preprocess import Preprocess
 from wslabel.errors import FeatureError, WslabelError
 from wslabel.features.decode import Decoded, Undecodable
-from wslabel.features.decoder import Decoder
+from wslabel.features.decoder import MOST_AT_ONCE, PORTION_BYTES, Decoder
 from wslabel.features.feature import ImageFeatureConfig
 from wslabel.features.time_limit import time_limit
 
@@ -49,12 +49,19 @@ class ImagePreparer:
 
     def __call__(self, fetched: bytes | str) -> PreparedImage:
         """Prepare what was fetched: bytes, or the kind of error that came instead."""
-        if isinstance(fetched, str):
-            return PreparedImage(fetched)
-        try:
-            decoded = self.decoder(fetched)
-        except Undecodable as error:
-            return PreparedImage(error.kind)
+        (prepared,) = self.all([fetched])
+        return prepared
+
+    def all(self, fetched: Iterable[bytes | str]) -> Iterator[PreparedImage]:
+        """Prepare what was fetched, small images several at a time."""
+        for some in portions(fetched):
+            decoded = iter(self.decoder.all([data for data in some if isinstance(data, bytes)]))
+            for what in some:
+                yield PreparedImage(what) if isinstance(what, str) else self._of(next(decoded))
+
+    def _of(self, decoded: Decoded | Undecodable) -> PreparedImage:
+        if isinstance(decoded, Undecodable):
+            return PreparedImage(decoded.kind)
         if self._resizes:
             _resizer()  # before the clock runs
         with time_limit(self.decoder.timeout_s):
@@ -81,6 +88,24 @@ class ImagePreparer:
             return PreparedImage(values=values)
         inputs = tuple(_resizer()(decoded, kind) for kind in self.inputs)
         return PreparedImage(values=values, inputs=inputs)
+
+
+def portions(fetched: Iterable[bytes | str]) -> Iterator[list[bytes | str]]:
+    """Gather small images, as many as are decoded at a time, and large ones one by one.
+
+    >>> [len(some) for some in portions([b"small"] * 20 + [bytes(10**6)] * 2)]
+    [16, 5, 1]
+    """
+    some: list[bytes | str] = []
+    total = 0
+    for data in fetched:
+        some.append(data)
+        total += len(data)
+        if total > PORTION_BYTES or len(some) == MOST_AT_ONCE:
+            yield some
+            some, total = [], 0
+    if some:
+        yield some
 
 
 def _resizer() -> Callable[[Decoded, Preprocess], np.ndarray]:

@@ -226,7 +226,7 @@ class FeaturizeStep:
                 on_crash=PreparedImage("crashed"),
                 on_timeout=PreparedImage("timed_out"),
             )
-        return [preparer(data) for data in fetched]
+        return list(preparer.all(fetched))
 
     def finish(self, item: ShardItem, prepared: PreparedShard) -> ItemResult:
         """Run the networks over a prepared shard and commit what they saw."""
