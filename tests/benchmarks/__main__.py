@@ -10,6 +10,7 @@ import torch
 NAMES = (
     "featurize_efficiency",
     "featurize_vs_tutorial",
+    "sandbox",
     "vote_rate",
     "peak_memory_growth",
     "ingest_rate",

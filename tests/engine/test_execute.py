@@ -92,6 +92,21 @@ def in_driver(left: set[int], count: int, *, own: set[int] = frozenset()) -> tup
     return begun, str(caught.value)
 
 
+def test_what_users_should_know_is_said_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CI", "WSLABEL_QUIET"):
+        monkeypatch.delenv(name, raising=False)
+
+    def step(item: SimpleNamespace) -> ItemResult:
+        return ItemResult(item=item.key, note="it rains" if item.key % 2 else "")
+
+    engine = Engine(driver_groups=9)
+    list(execute(engine, "walk", step, items(6), placement=Placement.TASKS))
+    captured = capsys.readouterr()
+    assert (captured.out + captured.err).count("walk: it rains") == 1
+
+
 def test_storage_that_fails_for_item_after_item_stops_the_stage() -> None:
     begun, told = in_driver(set(range(2, 30)), 30)
     assert begun == list(range(2 + MOST_IN_A_ROW))

@@ -120,10 +120,8 @@ def _others() -> Iterator[Case]:
     yield Case("avif.avif", saved(image, "AVIF", **FINE))
     yield Case("jpeg2000.jp2", saved(image, "JPEG2000"))
     yield Case("bitmap.bmp", saved(image, "BMP"))
-    yield Case("targa.tga", saved(image, "TGA"))
     yield Case("portable.ppm", saved(image, "PPM"))
-    icon = saved(image.resize((32, 32)), "ICO", sizes=[(32, 32)])
-    yield Case("icon.ico", icon, size=(32, 32))
+    yield Case("gray.pgm", saved(halves("L"), "PPM"), **GRAY_HALVES)
 
 
 def _turned() -> Iterator[Case]:
@@ -171,6 +169,8 @@ def _no_images() -> Iterator[Case]:
     )
     yield Case("vector.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not_an_image")
     yield Case("document.pdf", b"%PDF-1.7\n%%EOF", "not_an_image")
+    for kind in ("TGA", "ICO", "DDS", "SGI", "PCX", "EPS"):
+        yield Case(f"no_photo.{kind.lower()}", saved(halves(), kind), "not_an_image")
     yield Case("archive.zip", b"PK\x05\x06" + b"\0" * 18, "not_an_image")
     yield Case(
         "script.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage", "not_an_image"

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from tests.conftest import write_config
-from tests.hostile.damage import damaged, files, formats
+from tests.hostile.damage import damaged, files
 from tests.hostile.images import Case, cases
 from tests.small import feature
 from wslabel import pipeline
-from wslabel.features.decode import Undecodable, decode
+from wslabel.features.decode import FORMATS, Undecodable, decode
 from wslabel.project.loading import load
 
 CASES = list(cases())
@@ -41,7 +41,6 @@ def test_an_image_is_read_rightly_or_refused_by_name(case: Case) -> None:
             assert np.abs(pixel.astype(int) - color).max() <= 12, (pixel, color)
 
 
-FORMATS = formats()
 FEW, MANY = 100, int(os.environ.get("WSLABEL_DAMAGED", "3000"))
 
 
@@ -61,9 +60,8 @@ def outcomes(kind: str, numbers: range) -> set[str]:
 
 
 def test_every_format_is_damaged_that_can_be() -> None:
-    named = {"AVIF", "BMP", "DDS", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP"}
-    assert named <= set(FORMATS)
     for kind in FORMATS:
+        assert files(kind)
         for data in files(kind):
             decode(data, MAX_PIXELS)
 

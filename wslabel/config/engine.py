@@ -1,8 +1,13 @@
 """How the work is spread over a cluster."""
 
+from typing import Literal
+
 from pydantic import Field, field_validator
 
 from wslabel.config.base import Fraction, Settings, refuse
+
+Sandbox = Literal["auto", "required", "off"]
+"""Whether the process that decodes images of strangers is locked down."""
 
 
 class Engine(Settings):
@@ -22,6 +27,8 @@ class Engine(Settings):
             1 waits for no other run, as suits addresses gathered from the web.
         decode_timeout_s: Seconds that decoding an image and computing its features may take, the
             networks left out; what takes longer is ended and fails as timed_out.
+        sandbox: Whether the process that decodes images may do nothing else: auto, as far as the
+            system can, saying so where it cannot; required, else the run stops; off, never.
         max_error_share: Share of a shard's images that may fail before the job stops.
         driver_groups: Groups of 64 shards up to which light work (votes, labels, evaluation,
             predictions of a linear head) is done in the driver, which spares a laptop the start
@@ -37,6 +44,7 @@ class Engine(Settings):
     max_pixels: int = Field(178_956_970, ge=1)
     max_attempts: int = Field(3, ge=1)
     decode_timeout_s: float = Field(60.0, ge=0.1, le=86_400.0)
+    sandbox: Sandbox = "auto"
     max_error_share: Fraction = 0.2
     driver_groups: int = Field(2, ge=0)
 

@@ -110,7 +110,11 @@ def _tracked(stage: str, results: Iterator[ItemResult], num_items: int) -> Itera
     """Pass on what was done, and tell of what was left; it has no value to reckon with."""
     left: list[ItemResult] = []
     in_a_row = 0
+    noted = {""}
     for result in track(results, stage, num_items):
+        if result.note not in noted:
+            noted.add(result.note)
+            tell(f"{stage}: {result.note}")
         if result.left is None:
             in_a_row = 0
             yield result

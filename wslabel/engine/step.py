@@ -21,6 +21,7 @@ class ItemResult:
         left: Why the item stayed uncommitted; the next run takes it up.
         is_storage_failing: Whether that was for a transient failure of storage, which others may
             meet too, and not for the item's own sake.
+        note: What a user should know of how it was done; said once, however many items have it.
         failure: What must stop the job.
         value: What the step computed, where its work is not a table.
     """
@@ -30,6 +31,7 @@ class ItemResult:
     errors: dict[str, int] = field(default_factory=dict)
     left: str | None = None
     is_storage_failing: bool = False
+    note: str = ""
     failure: WslabelError | None = None
     value: Any = None
 

@@ -33,8 +33,9 @@ def exact(decoded: Decoded, target: tuple[int, int], interpolation: str) -> np.n
 def _resize(pixels_HW3: np.ndarray, target: tuple[int, int], interpolation: str) -> np.ndarray:
     if pixels_HW3.shape[:2] == target:
         return pixels_HW3
-    # torch takes writable arrays only, and Pillow's buffer is not.
-    planes = torch.from_numpy(pixels_HW3.copy()).permute(2, 0, 1)[None]
+    # torch takes writable arrays only, and a buffer of Pillow's is not.
+    writable_HW3 = pixels_HW3 if pixels_HW3.flags.writeable else pixels_HW3.copy()
+    planes = torch.from_numpy(writable_HW3).permute(2, 0, 1)[None]
     resized = torch.nn.functional.interpolate(planes, target, mode=interpolation, antialias=True)
     return np.asarray(resized[0].permute(1, 2, 0).numpy())
 

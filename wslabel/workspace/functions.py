@@ -13,7 +13,8 @@ import numpy as np
 from wslabel.config.base import S3
 from wslabel.config.fingerprint import fingerprint
 from wslabel.errors import ConfigError
-from wslabel.features.decode import Undecodable, crop, decode
+from wslabel.features.decode import Undecodable, crop
+from wslabel.features.decoder import Decoder
 from wslabel.features.feature import NetworkFeatureConfig
 from wslabel.labeling.applier import LFApplier
 from wslabel.labeling.labeling_function import FeatureFacts, LFConfig
@@ -51,7 +52,7 @@ class FunctionContext:
         constants: Where answers are kept.
         quantiles: Thresholds by rank; None before there are embeddings, and they are NaN.
         s3: How to reach files on S3.
-        max_pixels: Pixels of the largest example image that is decoded.
+        decoder: Decodes example images.
     """
 
     classes: Sequence[str]
@@ -59,7 +60,7 @@ class FunctionContext:
     constants: Constants
     quantiles: Quantiles | None
     s3: S3
-    max_pixels: int
+    decoder: Decoder
 
     def make_all(self, settings: Sequence[LFConfig]) -> Functions:
         """Make labeling functions; what does not depend on the image is computed here, once.
@@ -131,7 +132,7 @@ class FunctionContext:
         from wslabel.features.resize import prepare  # noqa: PLC0415 - loads torch
 
         try:
-            decoded = decode(path.read_bytes(), self.max_pixels)
+            decoded = self.decoder(path.read_bytes())
         except Undecodable as error:
             raise ConfigError(f"{where}: '{path}' is no image: {error}") from None
         if box is not None:

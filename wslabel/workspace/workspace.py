@@ -13,6 +13,7 @@ from typing import Any
 from wslabel.config.fingerprint import fingerprint, named
 from wslabel.config.optimization import Optimization
 from wslabel.config.training import Training
+from wslabel.features.decoder import decoder_of
 from wslabel.label_model.label_model import FittedLabelModel
 from wslabel.labeling.labeling_function import features_of
 from wslabel.project.project import Project
@@ -148,7 +149,7 @@ class Workspace:
                 refresh=self._refresh,
             ),
             s3=self.project.s3,
-            max_pixels=self.project.engine.max_pixels,
+            decoder=decoder_of(self.project.engine),
         )
 
     @cached_property

@@ -46,7 +46,7 @@ def at(place, what):
     elif place == "step" and what == 1:  # in the middle of an epoch
         stop("during", "training")
     elif place == "decode" and b"POISON" in what:
-        os.kill(os.getpid(), 9)
+        ctypes.string_at(0)  # sending itself a signal it may not
     elif place == "decode" and b"ENDLESS" in what:
         ctypes.PyDLL(None).sleep(3600)  # in C, and nobody else gets the interpreter
 

@@ -1,5 +1,8 @@
 """Kinds of features whose code is wrong; processes of their own import them by name."""
 
+import os
+import signal
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -41,3 +44,18 @@ class OutOfMemoryConfig(BadConfig):
 
     def compute(self, decoded: Decoded) -> tuple[int]:
         return (len(np.empty(2**62, np.uint8)),)
+
+
+class KillsConfig(BadConfig):
+    kind: Literal["kills"]
+
+    def compute(self, decoded: Decoded) -> tuple[int]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return (1,)
+
+
+class ReadsFileConfig(BadConfig):
+    kind: Literal["reads_file"]
+
+    def compute(self, decoded: Decoded) -> tuple[int]:
+        return (len(Path(__file__).read_text()),)

@@ -4,15 +4,18 @@ Items are expressions and the function is `eval`, which a child process knows wi
 """
 
 import sys
+import tracemalloc
+from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 
 from wslabel.stages.featurize.isolation import each
 
 PROGRAM = """
 import ctypes
-from wslabel.stages.featurize.time_limit import time_limit
+from wslabel.features.time_limit import time_limit
 with time_limit(0.3):
     ctypes.PyDLL(None).sleep(60)
 """
@@ -65,3 +68,32 @@ def test_work_is_done_in_another_process() -> None:
     first, second = each(eval, ["__import__('os').getpid()"] * 2, **ENDS)
     assert first == second != here
     assert each(eval, ["__import__('sys').executable"], **ENDS) == [sys.executable]
+
+
+def test_of_many_large_items_one_at_a_time_is_held() -> None:
+    def items() -> Iterator[bytes]:
+        for _ in range(20):
+            yield bytes(2**24)
+
+    tracemalloc.start()
+    try:
+        assert each(len, items(), **ENDS) == [2**24] * 20
+        assert tracemalloc.get_traced_memory()[1] < 5 * 2**24
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_fetching_raises_comes_out_and_no_process_is_left() -> None:
+    def items() -> Iterator[str]:
+        yield "1"
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        each(eval, items(), **ENDS)
+    mine = [" ".join(child.cmdline()) for child in psutil.Process().children()]
+    assert not [command for command in mine if "isolation" in command]
+
+
+def test_a_bug_is_not_a_crash_of_an_item() -> None:
+    with pytest.raises(RuntimeError, match=r"(?s)Traceback .*ZeroDivisionError"):
+        each(eval, ["1", "1 / 0"], **ENDS)

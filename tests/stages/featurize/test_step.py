@@ -1,5 +1,6 @@
 """A shard through all features that lack it: rows stay in order, failures are rows too."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -186,6 +187,45 @@ def test_too_large_a_share_of_errors_keeps_nothing_of_the_shard(
     with pytest.raises(TooManyErrors, match=told):
         compute(project, item)
     assert Workspace(project).generations == {"color": {}}
+
+
+def test_images_that_end_or_hold_their_decoder_are_errors_at_once_and_the_worker_lives(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "features" / "attacks")
+    engine = {"max_pixels": 2_000_003, "decode_timeout_s": 2.0}  # of no other process
+    project = ingested(tmp_path, photos, engine=engine)
+    for row, deed in ((1, "segfault"), (4, "endless"), (6, "vast")):
+        path = path_of(project, row)
+        path.write_bytes(f"DEED {deed}".encode().ljust(path.stat().st_size))
+    step = featurize_step(Workspace(project))
+    prepared = step.prepare(ShardItem(0, {"color": None}), isolated=False)
+    expected = [None, "crashed", None, None, "timed_out", None, "too_large", None]
+    assert list(prepared.errors) == expected
+    assert prepared.weakness == "" or sys.platform != "linux"
+
+
+def test_that_there_was_no_sandbox_is_noted(photos: Path, tmp_path: Path) -> None:
+    item = ShardItem(0, {"color": None})
+    for sandbox, note in (
+        ("off", "images are decoded without a sandbox: engine.sandbox is off"),
+        ("auto", ""),
+    ):
+        folder = tmp_path / sandbox
+        folder.mkdir()
+        project = ingested(folder, photos, engine={"sandbox": sandbox}, workspace=str(folder))
+        step = featurize_step(Workspace(project))
+        assert step.finish(item, step.prepare(item, isolated=False)).note == note
+
+
+def test_a_feature_that_kills_its_process_is_found_out_image_by_image(
+    scenes: Path, tmp_path: Path
+) -> None:
+    step = featurize_step(Workspace(ingested(tmp_path, scenes)))
+    kills = step.preparer((("kills", bad_kinds.KillsConfig(kind="kills")),), ())
+    uris = [str(path) for path in sorted(scenes.glob("*/*.jpg"))[:2]]
+    prepared = step.prepare_all(kills, uris, isolated=True)
+    assert [image.error for image in prepared] == ["crashed", "crashed"]
 
 
 @pytest.mark.parametrize("isolated", [False, True])

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from wslabel.engine.execute import execute_split
 from wslabel.errors import ConfigError, nearest
+from wslabel.features.decoder import decoder_of
 from wslabel.schema import ERROR_KINDS
 from wslabel.stages.featurize.precision import choose
 from wslabel.stages.featurize.step import FeaturizeStep
@@ -73,8 +74,7 @@ def featurize_step(workspace: Workspace) -> FeaturizeStep:
         weights_s3=project.s3,
         extractors=tuple(workspace.extractors.values()),
         fetch_threads=engine.fetch_threads,
-        max_pixels=engine.max_pixels,
-        decode_timeout_s=engine.decode_timeout_s,
+        decoder=decoder_of(engine),
         batch_size=engine.batch_size,
         max_error_share=engine.max_error_share,
         max_attempts=engine.max_attempts,

@@ -114,7 +114,7 @@ def _probes(
     inputs = input_kinds(extractors)
     images = Table(step.location, "images").read(shard_name(shard), ["uri"])
     uris = images.column("uri").to_pylist()[: PROBE_SIZE + FEW_ERRORS]
-    prepared = step.prepare_all(step.preparer((), inputs), uris, isolated=True)
+    prepared = step.prepare_all(step.preparer((), inputs), uris, isolated=False)
     good = [image.inputs for image in prepared if image.error is None][:PROBE_SIZE]
     if not good:
         kinds = sorted({str(image.error) for image in prepared})

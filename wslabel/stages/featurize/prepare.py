@@ -1,6 +1,6 @@
 """The bytes of one image to what features need of it: values, and inputs of networks."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -8,9 +8,10 @@ import numpy as np
 
 from wslabel.config.preprocess import Preprocess
 from wslabel.errors import FeatureError, WslabelError
-from wslabel.features.decode import Decoded, Undecodable, decode
+from wslabel.features.decode import Decoded, Undecodable
+from wslabel.features.decoder import MOST_AT_ONCE, PORTION_BYTES, Decoder
 from wslabel.features.feature import ImageFeatureConfig
-from wslabel.stages.featurize.time_limit import time_limit
+from wslabel.features.time_limit import time_limit
 
 
 @dataclass(frozen=True)
@@ -34,29 +35,38 @@ class PreparedImage:
 class ImagePreparer:
     """Bytes to a prepared image; runs in workers and, isolated, in children of theirs.
 
+    Only the decoder sees bytes of strangers; features see its pixels and may do what code may.
+
     Attributes:
         pixel_features: Features that need no network, by name.
         inputs: Kinds of input that networks ask for.
-        max_pixels: Pixels of the largest image that is decoded.
-        timeout_s: Seconds after which an image ends this process.
+        decoder: Turns bytes into pixels, in a process of its own.
     """
 
     pixel_features: tuple[tuple[str, ImageFeatureConfig], ...]
     inputs: tuple[Preprocess, ...]
-    max_pixels: int
-    timeout_s: float
+    decoder: Decoder
 
     def __call__(self, fetched: bytes | str) -> PreparedImage:
         """Prepare what was fetched: bytes, or the kind of error that came instead."""
-        if isinstance(fetched, str):
-            return PreparedImage(fetched)
+        (prepared,) = self.all([fetched])
+        return prepared
+
+    def all(self, fetched: Iterable[bytes | str]) -> Iterator[PreparedImage]:
+        """Prepare what was fetched, small images several at a time."""
+        for some in portions(fetched):
+            decoded = iter(self.decoder.all([data for data in some if isinstance(data, bytes)]))
+            for what in some:
+                yield PreparedImage(what) if isinstance(what, str) else self._of(next(decoded))
+
+    def _of(self, decoded: Decoded | Undecodable) -> PreparedImage:
+        if isinstance(decoded, Undecodable):
+            return PreparedImage(decoded.kind)
         if self._resizes:
             _resizer()  # before the clock runs
-        with time_limit(self.timeout_s):
+        with time_limit(self.decoder.timeout_s):
             try:
-                return self._prepared(decode(fetched, self.max_pixels))
-            except Undecodable as error:
-                return PreparedImage(error.kind)
+                return self._prepared(decoded)
             except MemoryError:
                 return PreparedImage("too_large")
 
@@ -78,6 +88,24 @@ class ImagePreparer:
             return PreparedImage(values=values)
         inputs = tuple(_resizer()(decoded, kind) for kind in self.inputs)
         return PreparedImage(values=values, inputs=inputs)
+
+
+def portions(fetched: Iterable[bytes | str]) -> Iterator[list[bytes | str]]:
+    """Gather small images, as many as are decoded at a time, and large ones one by one.
+
+    >>> [len(some) for some in portions([b"small"] * 20 + [bytes(10**6)] * 2)]
+    [16, 5, 1]
+    """
+    some: list[bytes | str] = []
+    total = 0
+    for data in fetched:
+        some.append(data)
+        total += len(data)
+        if total > PORTION_BYTES or len(some) == MOST_AT_ONCE:
+            yield some
+            some, total = [], 0
+    if some:
+        yield some
 
 
 def _resizer() -> Callable[[Decoded, Preprocess], np.ndarray]:

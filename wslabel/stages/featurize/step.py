@@ -15,6 +15,7 @@ from wslabel.config.preprocess import Preprocess
 from wslabel.engine.prefetch import prefetch
 from wslabel.engine.step import ItemResult
 from wslabel.errors import FeatureError, TooManyErrors, TransientStorageError, WorkLeft
+from wslabel.features.decoder import Decoder
 from wslabel.features.feature import FeatureModel, ImageFeatureConfig, NetworkFeatureConfig
 from wslabel.sources.fetch import Fetcher
 from wslabel.sources.shard_fetcher import UNREACHABLE, ShardFetcher
@@ -48,12 +49,14 @@ class PreparedShard:
         errors: Error kind of each of these rows; None where there is none.
         stacks: Inputs of the networks, one stack per kind of input, of the rows without an error.
         image_ids: Ids of all images of the shard.
+        weakness: Why its images were decoded without a sandbox; empty where they were not.
     """
 
     rows: np.ndarray
     errors: tuple[str | None, ...]
     stacks: tuple[np.ndarray, ...]
     image_ids: pa.Array
+    weakness: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +69,7 @@ class FeaturizeStep:
         weights_s3: How to reach weights.
         extractors: All features of the project.
         fetch_threads: Images fetched at a time.
-        max_pixels: Pixels of the largest image that is decoded.
-        decode_timeout_s: Seconds after which an image ends its process.
+        decoder: Turns the bytes of an image into pixels.
         batch_size: Images per mini-batch, where a feature does not say.
         max_error_share: Share of a shard's images that may fail before the job stops.
         max_attempts: Runs that may leave a shard undone because an image cannot be reached.
@@ -79,8 +81,7 @@ class FeaturizeStep:
     weights_s3: S3
     extractors: tuple[Extractor, ...]
     fetch_threads: int
-    max_pixels: int
-    decode_timeout_s: float
+    decoder: Decoder
     batch_size: int
     max_error_share: float
     max_attempts: int
@@ -125,6 +126,7 @@ class FeaturizeStep:
             errors=tuple(image.error for image in prepared),
             stacks=tuple(_stack([g.inputs[i] for g in good], how) for i, how in enumerate(inputs)),
             image_ids=images.column("image_id").combine_chunks(),
+            weakness=self.decoder.weakness,
         )
         if is_new:
             self._refuse_too_many(item, shard.errors)
@@ -183,7 +185,7 @@ class FeaturizeStep:
         self, pixel_features: PixelFeatures, inputs: tuple[Preprocess, ...]
     ) -> ImagePreparer:
         """Say what is made of each image."""
-        return ImagePreparer(pixel_features, inputs, self.max_pixels, self.decode_timeout_s)
+        return ImagePreparer(pixel_features, inputs, self.decoder)
 
     def prepare_all(
         self,
@@ -220,11 +222,11 @@ class FeaturizeStep:
         if isolated:
             return isolation.each(
                 preparer,
-                list(fetched),
+                fetched,
                 on_crash=PreparedImage("crashed"),
                 on_timeout=PreparedImage("timed_out"),
             )
-        return [preparer(data) for data in fetched]
+        return list(preparer.all(fetched))
 
     def finish(self, item: ShardItem, prepared: PreparedShard) -> ItemResult:
         """Run the networks over a prepared shard and commit what they saw."""
@@ -238,7 +240,13 @@ class FeaturizeStep:
         errors = Counter(kind for kind in prepared.errors if kind is not None)
         if None in item.missing.values() and UNREACHABLE not in errors:
             attempts.forget(self.location, item.key)
-        return ItemResult(item=item.key, num_images=len(prepared.rows), errors=dict(errors))
+        note = f"images are decoded without a sandbox: {prepared.weakness}"
+        return ItemResult(
+            item=item.key,
+            num_images=len(prepared.rows),
+            errors=dict(errors),
+            note=note if prepared.weakness else "",
+        )
 
     def _outputs(self, extractor: Extractor, stack: np.ndarray) -> Values:
         if not len(stack):

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from wslabel.features.decode import decode
-from wslabel.stages.featurize.time_limit import TIMED_OUT, time_limit
+from wslabel.features.time_limit import TIMED_OUT, time_limit
 
 HEAD = """
 import ctypes, time
-from wslabel.stages.featurize.time_limit import time_limit
+from wslabel.features.time_limit import time_limit
 """
 ENDLESS = {
     "python": "while True: pass",
