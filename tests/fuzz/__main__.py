@@ -29,6 +29,9 @@ TARGETS = sorted(p.stem for p in (HERE / "targets").glob("*.py") if p.stem != "_
 DEATHS = 3
 """Inputs kept of each way in which a process died."""
 
+TOO_LONG_S = 600.0
+"""Seconds beside those of the search after which a process is ended: to start takes a while."""
+
 # Else libraries take memory for threads and arenas that no input asked for.
 ALONE = {"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 
@@ -70,20 +73,27 @@ class Run:
     def _once(self, seconds: int) -> None:
         log = self._work / "log"
         with log.open("wb") as sink:
-            ended = self._started([*self._words(), "--seconds", str(seconds)], sink)
+            words = [*self._words(), "--seconds", str(seconds)]
+            code = self._started(words, sink, seconds + TOO_LONG_S)
         told = log.read_text(errors="replace")
         self._edges = max([self._edges, *map(int, re.findall(r"\bcov: (\d+)", told))])
-        if ended.returncode:
-            self._died(ended.returncode, told)
+        if code:
+            self._died(code, told)
 
     def _words(self) -> list[str]:
         return ["-m", "tests.fuzz.child", self._target, "--work", str(self._work)]
 
-    def _started(self, words: list[str], sink: Any) -> subprocess.CompletedProcess[bytes]:
+    def _started(self, words: list[str], sink: Any, patience_s: float) -> int:
+        """Start a process; give how it ended: its exit code, or minus the signal."""
         environment = os.environ | ALONE
-        return subprocess.run(
-            [sys.executable, *words], stdout=sink, stderr=sink, env=environment, check=False
+        process = subprocess.Popen(
+            [sys.executable, *words], stdout=sink, stderr=sink, env=environment
         )
+        try:
+            return process.wait(patience_s)
+        except subprocess.TimeoutExpired:  # its own limits are for what reads, not for the search
+            process.kill()
+            return process.wait()
 
     def _died(self, code: int, told: str) -> None:
         """Keep what the process was reading when it died."""
@@ -107,10 +117,11 @@ class Run:
             log = self._work / "replayed"
             with log.open("wb") as sink:
                 rest = map(str, paths[len(told) :])
-                ended = self._started([*self._words(), "--replay", *rest], sink)
+                words = [*self._words(), "--replay", *rest]
+                code = self._started(words, sink, child.WALL_S * len(paths) + TOO_LONG_S)
             lines = log.read_text(errors="replace").splitlines()
             told += [line for line in lines if line in ("passed", "failed")]
-            told += ["died"] if ended.returncode else []
+            told += ["died"] if code else []
         for path in (p for p, how in zip(paths, told, strict=True) if how != "passed"):
             self._kept.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, self._kept / path.name)

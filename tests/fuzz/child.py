@@ -19,13 +19,14 @@ import signal
 import struct
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
 from tests.fuzz import plain
+from tests.hostile.damage import damaged
 
 LARGEST = 2**16
 """Most bytes of an input."""
@@ -143,14 +144,28 @@ def limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
+def mutation(target: Any) -> Callable[[bytes, random.Random], bytes]:
+    """Give a target's own damage; what is no longer of its format is damaged as mere bytes."""
+
+    def mutated(data: bytes, rng: random.Random) -> bytes:
+        try:
+            return bytes(target.mutated(data, rng))
+        except Exception:  # noqa: BLE001 - libraries that take files apart raise anything
+            return damaged(data, rng)
+
+    return mutated
+
+
 def guided(atheris: Any, target: Any, watch: Watch, work: Path, seconds: int) -> None:
     """Search with libFuzzer, which does its own mutations half of the time."""
+
+    mutated = mutation(target)
 
     def mutator(data: bytes, max_size: int, seed: int) -> bytes:
         rng = random.Random(seed)
         if rng.random() < 0.5:
             return bytes(atheris.Mutate(data, max_size))
-        return bytes(target.mutated(bytes(data), rng)[:max_size])
+        return mutated(bytes(data), rng)[:max_size]
 
     words = work / "words"
     spelled = ("".join(f"\\x{byte:02x}" for byte in word) for word in target.WORDS)
@@ -198,7 +213,7 @@ def main() -> None:
         return
     corpus = [path.read_bytes() for path in sorted((asked.work / CORPUS).iterdir())]
     limit_memory()
-    watch.edges = plain.search(watch, target.mutated, corpus, target.READS, asked.seconds)
+    watch.edges = plain.search(watch, mutation(target), corpus, target.READS, asked.seconds)
     watch.note()
 
 

@@ -55,11 +55,30 @@ def _name(model: str) -> str:
     return path.stem
 
 
+def _refuse_endless(model: str, weights: Path) -> None:
+    """Refuse a config with more layers than a checkpoint can hold, which would be built for ever.
+
+    A layer has twelve tensors, which have names, and 12 x width x width numbers.
+    """
+    keys = json.loads(Path(model).read_text(encoding="utf-8"))
+    for part in ("vision_cfg", "text_cfg"):
+        layers, width = (keys[part].get(key) for key in ("layers", "width"))
+        width = width if isinstance(width, int) else 1
+        least = layers * 12 * max(30, width**2) if isinstance(layers, int) else 0
+        if least > weights.stat().st_size:
+            raise WeightsError(
+                f"{model}: {part} has {layers:,} layers, of which {weights} holds fewer"
+            )
+
+
 def _create(model: str, weights: Path) -> Any:
     # Without a checkpoint open_clip only warns and returns random weights: always give a path.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
-        created = open_clip.create_model(_name(model), pretrained=str(weights))
+        name = _name(model)
+        if name != model:
+            _refuse_endless(model, weights)
+        created = open_clip.create_model(name, pretrained=str(weights))
     except UNFIT as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise WeightsError(f"{weights}: does not fit {model}: {reason}") from None

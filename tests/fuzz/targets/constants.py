@@ -9,7 +9,6 @@ import numpy as np
 
 from tests.fuzz import trees
 from tests.fuzz.refusals import scratch, see_that_it_is_clear
-from tests.hostile.damage import damaged
 from tests.report.evaluations import evaluation
 from wslabel.config.preprocess import Preprocess
 from wslabel.errors import WslabelError
@@ -58,15 +57,9 @@ def seeds() -> Iterator[bytes]:
 
 
 def mutated(data: bytes, rng: random.Random) -> bytes:
-    try:
-        tree = json.loads(data[1:])
-    except (ValueError, RecursionError):
-        return data[:1] + damaged(data[1:], rng)
+    tree = json.loads(data[1:])
     inner = tree.get("parameters") if isinstance(tree, dict) else None
     if isinstance(inner, str) and rng.random() < 0.8:
-        try:
-            spoiled = trees.damaged(json.loads(inner), rng)
-            return data[:1] + json.dumps({"parameters": json.dumps(spoiled)}).encode()
-        except (ValueError, RecursionError):
-            return data[:1] + damaged(data[1:], rng)
+        spoiled = trees.damaged(json.loads(inner), rng)
+        return data[:1] + json.dumps({"parameters": json.dumps(spoiled)}).encode()
     return data[:1] + json.dumps(trees.damaged(tree, rng)).encode()
