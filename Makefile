@@ -1,4 +1,5 @@
-# Targets of every day; each is a line or two. `make test` needs nothing but Python and a C++ compiler.
+# Targets of every day; each is a line or two. `make test` needs nothing but Python and a C++ compiler,
+# which builds fastText, whose vectors ours are compared with.
 PYTHON ?= python3
 BIN := .venv/bin
 ONLY ?=

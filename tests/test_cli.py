@@ -37,6 +37,15 @@ def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+def test_the_command_line_names_the_cluster(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "another")
+    for command in ("run", "report", "compare", "self-train", "sweep"):
+        code, _, err = run(command, "nowhere.yaml", "--address", f"{command}.example:6379")
+        assert (code, os.environ["RAY_ADDRESS"]) == (2, f"{command}.example:6379"), err
+    assert run("run", "nowhere.yaml")[0] == 2
+    assert os.environ["RAY_ADDRESS"] == "sweep.example:6379"
+
+
 @pytest.mark.usefixtures("cluster")
 def test_every_command_speaks_to_people_and_to_programs(
     scenes: Path, tmp_path: Path, run: Run
@@ -186,3 +195,15 @@ def test_a_shell_completes_commands() -> None:
     program = Path(sys.executable).with_name("wslabel")
     done = subprocess.run([program], env=os.environ | words, capture_output=True, check=False)
     assert done.stdout.split() == [b"status"]
+
+
+def test_the_module_imports_nothing_from_the_current_folder(tmp_path: Path) -> None:
+    for module in ("traceback", "typing", "json", "functools", "pathlib", "yaml", "typer"):
+        (tmp_path / f"{module}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    words = [sys.executable, "-m", "wslabel", "status", "nowhere.yaml"]
+    done = subprocess.run(
+        words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert not (tmp_path / "ran").exists()
+    assert (done.returncode, done.stderr[:22]) == (2, "wslabel: nowhere.yaml:"), done.stderr

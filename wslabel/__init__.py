@@ -5,9 +5,14 @@
 >>> wslabel.run(project, until="label")  # doctest: +SKIP
 """
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+# Nothing is imported here but by those who need it: with `python -m wslabel` the current folder
+# comes first until `__main__` has put it away, and what lies there is not to be run.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from wslabel.api import (
         Project,
         StageResult,

@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 an error, 2 a wrong project file or call, 3 work left for 
 """
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,6 +38,23 @@ app = typer.Typer(
 )
 Config = Annotated[Path, typer.Argument(help="the project file")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON lines instead of tables")]
+
+
+def _to_cluster(address: str | None) -> str | None:
+    """Have whatever needs a cluster join that one."""
+    if address is not None:
+        os.environ["RAY_ADDRESS"] = address
+    return address
+
+
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        callback=_to_cluster,
+        help="Ray cluster to run on; else RAY_ADDRESS, else this machine",
+    ),
+]
 NetworkName = Annotated[str, typer.Option("--network", help="original, soft, hard or a variant")]
 
 
@@ -61,6 +79,7 @@ def run(
     refresh: Annotated[  # noqa: FBT002 - an option
         bool, typer.Option("--refresh-quantiles", help="find thresholds by quantile anew")
     ] = False,
+    address: Address = None,
     as_json: AsJson = False,  # noqa: FBT002 - an option
 ) -> None:
     """Do what is not yet done of a project, from images to an evaluated classifier."""
@@ -124,7 +143,11 @@ def _status_presentation(tables: Sequence[TableStatus]) -> Presentation:
 
 
 @app.command()
-def report(config: Config, as_json: AsJson = False) -> None:  # noqa: FBT002 - an option
+def report(
+    config: Config,
+    address: Address = None,
+    as_json: AsJson = False,  # noqa: FBT002 - an option
+) -> None:
     """Write the page that shows a finished run: one HTML file that needs nothing else."""
     show(pipeline.run_stage(load(config), "report"), json_lines=as_json)
 
@@ -140,7 +163,11 @@ def explain(config: Config, image_id: str, as_json: AsJson = False) -> None:  # 
 
 
 @app.command()
-def compare(config: Config, as_json: AsJson = False) -> None:  # noqa: FBT002 - an option
+def compare(
+    config: Config,
+    address: Address = None,
+    as_json: AsJson = False,  # noqa: FBT002 - an option
+) -> None:
     """Train every network over seeds (and folds), and compare them on the same held-out images."""
     from wslabel.experiments import compare as experiment  # noqa: PLC0415 - loads torch
 
@@ -151,7 +178,11 @@ def compare(config: Config, as_json: AsJson = False) -> None:  # noqa: FBT002 - 
 
 
 @app.command()
-def self_train(config: Config, as_json: AsJson = False) -> None:  # noqa: FBT002 - an option
+def self_train(
+    config: Config,
+    address: Address = None,
+    as_json: AsJson = False,  # noqa: FBT002 - an option
+) -> None:
     """Correct labels by out-of-fold predictions, round by round, and train anew."""
     from wslabel.experiments import self_train as experiment  # noqa: PLC0415 - loads torch
 
@@ -164,6 +195,7 @@ def self_train(config: Config, as_json: AsJson = False) -> None:  # noqa: FBT002
 @app.command()
 def sweep(
     config: Annotated[Path, typer.Argument(help="the sweep file")],
+    address: Address = None,
     as_json: AsJson = False,  # noqa: FBT002 - an option
 ) -> None:
     """Search keys of a project for the network that validation likes best."""
@@ -187,6 +219,7 @@ def predict(
     ],
     output: Annotated[str, typer.Option(help="workspace of these images; a path or s3://...")],
     network: NetworkName = "soft",
+    address: Address = None,
     as_json: AsJson = False,  # noqa: FBT002 - an option
 ) -> None:
     """Run a trained network over other images; running again goes on."""

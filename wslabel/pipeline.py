@@ -17,6 +17,7 @@ from wslabel.sources.registry import images_of
 from wslabel.stages import export_labels as exporting
 from wslabel.stages.result import PredictResult, PretrainResult, StageResult, TrainResult
 from wslabel.workspace import log
+from wslabel.workspace.constants import as_a
 from wslabel.workspace.networks import Network
 from wslabel.workspace.requirements import require_features, require_labels, require_network
 from wslabel.workspace.workspace import Workspace
@@ -141,7 +142,7 @@ def _pretrained(workspace: Workspace) -> PretrainResult | None:
         return None
     if settings.probe is None:
         return PretrainResult(total=1)
-    probe = workspace.constants.get(workspace.probe)
+    probe = workspace.constants.get(workspace.probe, as_a(dict[str, float]))
     return None if probe is None else PretrainResult(total=1, probe=probe)
 
 

@@ -16,7 +16,7 @@ def measure() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         made = project(Path(name), thumbnail={"size": 48})
         fill(made)
-        connect(made.engine)
+        connect()
         results = {stage: pipeline.run_stage(made, stage) for stage in STAGES}
         seconds = {stage: result.seconds for stage, result in results.items()}
         assert results["label"].num_images >= NUM_IMAGES

@@ -29,7 +29,7 @@ def measure() -> dict[str, Any]:
         start = time.perf_counter()
         assert Workspace(made).functions.applier.functions  # embeds prompts and words
         first = time.perf_counter() - start
-        resources = connect(made.engine)
+        resources = connect()
         start = time.perf_counter()
         result = vote.run(Workspace(made))
         seconds = time.perf_counter() - start

@@ -28,7 +28,7 @@ def main() -> None:
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
     done: list[int] = []
     engine = Engine()
-    pools = plan(connect(engine), engine, num_items=40, uses_gpu=True, is_split=False)
+    pools = plan(connect(), engine, num_items=40, uses_gpu=True, is_split=False)
     for result in run(step, items(40), pools):
         done.append(result.item)
         if nodes:

@@ -7,7 +7,6 @@ from typing import Any
 
 import ray
 
-from wslabel.config.engine import Engine
 from wslabel.engine import actor_pool, tasks
 from wslabel.engine.cluster import connect, disconnect
 from wslabel.engine.gpus import has_gpu
@@ -36,7 +35,7 @@ class Look:
 
 
 def main() -> None:
-    connect(Engine())
+    connect()
     bare = ray.get(ray.remote(lambda: os.environ.get("CUDA_VISIBLE_DEVICES")).remote())
     disconnect()
     # A cluster that others started: nothing tells its workers but we.

@@ -8,15 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from wslabel.config.engine import Engine
-from wslabel.engine.cluster import _keep_token_private, _quiet_start, connect, is_connected
+from wslabel.engine.cluster import (
+    _Job,
+    _keep_token_private,
+    _quiet_start,
+    connect,
+    is_connected,
+)
 from wslabel.engine.plan import Node, Resources
 
 
 @pytest.mark.usefixtures("cluster")
 def test_a_cluster_that_is_there_is_joined_and_told() -> None:
     assert is_connected()
-    assert connect(Engine()) == Resources((Node(cpus=2.0, gpus=0.0),))
+    assert connect() == Resources((Node(cpus=2.0, gpus=0.0),))
 
 
 def test_a_start_that_goes_well_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
@@ -39,12 +44,9 @@ def test_a_start_that_fails_tells_what_was_printed(capfd: pytest.CaptureFixture[
 
 
 def test_without_the_token_that_it_was_told_of_a_run_is_refused(tmp_path: Path) -> None:
-    asks = (
-        "from wslabel.config.engine import Engine; from wslabel.engine.cluster import connect; "
-        "connect(Engine(address='127.0.0.1:1'))"
-    )
+    asks = "from wslabel.engine.cluster import connect; connect()"
     known = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
-    known |= {"HOME": str(tmp_path), "RAY_AUTH_MODE": "token"}
+    known |= {"HOME": str(tmp_path), "RAY_AUTH_MODE": "token", "RAY_ADDRESS": "127.0.0.1:1"}
     words = [sys.executable, "-c", asks]
     done = subprocess.run(words, env=known, capture_output=True, text=True, check=False)
     assert "ClusterError: 127.0.0.1:1: the cluster asks for the token" in done.stderr
@@ -83,3 +85,35 @@ def test_a_token_that_lies_elsewhere_is_left_there(
     monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
     _keep_token_private()
     assert not token.exists()
+
+
+def test_workers_are_told_of_no_folder_from_which_this_process_imports_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = str(tmp_path / "own")
+    monkeypatch.syspath_prepend(own)
+    job = _Job(_py_driver_sys_path=[own, str(tmp_path)])
+    job._serialize()
+    assert job._py_driver_sys_path == [own]
+
+
+IMPORTS = """
+import ray
+from wslabel.engine.cluster import connect
+connect()
+print(ray.get(ray.remote(lambda: __import__("colorsys").__file__).remote()))
+"""
+
+
+@pytest.mark.long
+def test_workers_import_nothing_from_the_current_folder(tmp_path: Path) -> None:
+    """It may be one of strangers' images, and Ray itself would put it first."""
+    (tmp_path / "colorsys.py").write_text("")
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    environment.pop("RAY_ADDRESS", None)
+    command = [sys.executable, "-P", "-c", IMPORTS]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip().endswith("colorsys.py")
+    assert str(tmp_path) not in done.stdout

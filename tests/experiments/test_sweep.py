@@ -1,5 +1,6 @@
 """Sweeps: what they try, what they share, what they refuse."""
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,10 @@ import pytest
 import yaml
 
 from tests.conftest import CNN, LINEAR, Learnable, paint, tiny_config, write_config
+from tests.hostile.trap import Trap
+from tests.report.evaluations import labels
 from wslabel import pipeline
+from wslabel.config.sweep import Sweep
 from wslabel.config.training import Training
 from wslabel.engine.plan import Node, Resources
 from wslabel.errors import ClusterTooSmall, ConfigError, WeightsError
@@ -45,9 +49,8 @@ def test_a_grid_tries_everything_and_tells_the_best(learnable: Learnable) -> Non
     scores = [trial.score for trial in trials]
     assert scores == sorted(scores, reverse=True)
     assert all(trial.epochs == 4 and trial.error is None for trial in trials)
-    # Every trial is in Tune's own results, too.
-    own = list((learnable.folder / "ws" / "sweeps").glob("*/trial-*/result.json"))
-    assert len(own) == 8
+    kept = sorted(path.name for path in (learnable.folder / "ws" / "sweeps").rglob("*.*"))
+    assert kept == sorted([f"{number:05d}.json" for number in range(8)] * 2)
     best = yaml.safe_load((learnable.folder / "grid-best.yaml").read_text())
     for key, value in result.trials.best.items():
         section, _, last = key.partition(".")
@@ -62,6 +65,24 @@ def test_a_grid_tries_everything_and_tells_the_best(learnable: Learnable) -> Non
     assert again.trials.trials == trials
     assert again.notes == result.notes
     assert "The best on the test split" in Path(result.page or "").read_text()
+
+
+def test_planted_results_never_become_a_project_file() -> None:
+    """The best values name keys of a project, and with them files and code."""
+    search = {"training.label_smoothing": {"grid": [0.0, 0.3]}}
+    settings = Sweep.model_validate({"project": "p.yaml", "search": search})
+    trial = {"score": 0.5, "epochs": 1, "network": "models/x", "error": None}
+    found = {"metric": "loss", "trials": [], "test": labels(2, 20, seed=0).to_json()}
+    right = {"training.label_smoothing": 0.3}
+    whole = found | {"trials": [trial | {"values": right}]}
+    assert module._kept(settings, whole).best == right
+    for wrong in (right | {"workspace": "/tmp"}, {"training.label_smoothing": 0.2}, {}):
+        planted = found | {"trials": [trial | {"values": right}, trial | {"values": wrong}]}
+        with pytest.raises(ValueError, match="values that the sweep does not search"):
+            module._kept(settings, planted)
+    for wrong in ({"trials": []}, {"trials": 3}, {"test": {}}):
+        with pytest.raises((ValueError, KeyError)):
+            module._kept(settings, whole | wrong)
 
 
 @pytest.mark.parametrize("method", ["random", "optuna"])
@@ -82,6 +103,28 @@ def test_trials_are_drawn_and_stopped_early(learnable: Learnable, method: str) -
     epochs = [trial.epochs for trial in trials]
     assert max(epochs) == 4
     assert min(epochs) < 4
+
+
+def test_a_sweep_goes_on_from_its_own_files_and_reads_no_others(
+    learnable: Learnable, tmp_path: Path
+) -> None:
+    search = {"training.learning_rate": {"log_uniform": [0.001, 0.1]}}
+    how = {"search": search, "method": "optuna", "trials": 4, "concurrent": 1, "seed": 7}
+    path = write_sweep(learnable, "planted", **how, asha={"grace_epochs": 1, "reduction": 2})
+    workspace = learnable.folder / "ws"
+    before = set((workspace / "sweeps").glob("*"))
+    whole = sweep(path)
+    (own,) = set((workspace / "sweeps").glob("*")) - before
+    for report in workspace.glob(f"reports/sweep-{own.name}.*"):
+        report.unlink()
+    for number in (2, 3):  # as where its driver was killed while it did trial 2
+        (own / "results" / f"{number:05d}.json").unlink()
+    (own / "values" / "00003.json").unlink()
+    for name in ("tuner.pkl", "trainable.pkl", "searcher-state-2026.pkl", "experiment_state.json"):
+        (own / name).write_bytes(pickle.dumps(Trap(tmp_path / "ran")))
+    again = sweep(path)
+    assert again.trials.to_json() == whole.trials.to_json()
+    assert not (tmp_path / "ran").exists()
 
 
 def test_trials_of_two_workers_never_wait_for_each_other(learnable: Learnable) -> None:

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from pydantic import TypeAdapter
 
 from wslabel.config.preprocess import Preprocess
 from wslabel.features.model_info import ModelInfo
@@ -16,4 +17,4 @@ from wslabel.features.model_info import ModelInfo
     ],
 )
 def test_it_survives_json(info: ModelInfo) -> None:
-    assert ModelInfo.from_dict(json.loads(json.dumps(info.to_dict()))) == info
+    assert TypeAdapter(ModelInfo).validate_json(json.dumps(info.to_dict())) == info

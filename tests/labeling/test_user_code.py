@@ -2,14 +2,35 @@
 
 import statistics
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 import ray.cloudpickle
 
 from wslabel.engine.tasks import ship
 from wslabel.errors import ConfigError
-from wslabel.labeling.user_code import load
+from wslabel.labeling import user_code
+from wslabel.labeling.user_code import find
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A function, and by what it is known."""
+
+    function: Callable[..., Any]
+    modules: tuple[ModuleType, ...]
+    digest: str
+
+
+def load(name: str, path: str) -> Loaded:
+    source = find(name, path)
+    loaded = user_code.load(source)
+    return Loaded(loaded.function, loaded.modules, source.digest)
+
 
 SOURCE = "def vote_sea(columns):\n    return columns\n\ndef _hidden(columns):\n    return columns\n"
 
@@ -169,3 +190,22 @@ def test_files_with_errors_are_named_in_the_message(tmp_path: Path) -> None:
     path = write(tmp_path, lfs="import broken_beside\n", broken_beside="1 +\n")
     with pytest.raises(ConfigError, match=r"cannot import .*SyntaxError"):
         load("lf", f"{path}:vote")
+
+
+def test_nothing_is_run_to_know_a_function_by_its_content(tmp_path: Path) -> None:
+    trap = f"open({str(tmp_path / 'ran')!r}, 'w')\n"
+    path = write(
+        tmp_path, lfs=f"import beside_trap\n{trap}def vote(c): return 0\n", beside_trap=trap
+    )
+    source = find("lf", f"{path}:vote")
+    assert not (tmp_path / "ran").exists()
+    assert user_code.load(source).function({}) == 0
+    assert (tmp_path / "ran").exists()
+
+
+def test_what_is_changed_before_it_is_run_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, lfs="def vote(c): return 0\n")
+    source = find("lf", f"{path}:vote")
+    path.write_text("def vote(c): return 1\n")
+    with pytest.raises(ConfigError, match=r"lf: .*lfs\.py was changed just now; run again"):
+        user_code.load(source)

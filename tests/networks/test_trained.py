@@ -1,5 +1,6 @@
 """Networks come back from their files as they were, and give probabilities or features."""
 
+import pickle
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,7 @@ import safetensors.torch
 import torch
 
 from wslabel.config.preprocess import Preprocess
+from wslabel.errors import WeightsError
 from wslabel.networks.factory import BuildLinear, BuildOnImages
 from wslabel.networks.modules import Cnn, LinearHead, OnImages, head
 from wslabel.networks.trained import BATCH_SIZE, Embedder, Predictor, deserialize
@@ -43,8 +45,16 @@ def test_a_network_comes_back_from_its_file(kind: str) -> None:
 
 
 def test_a_file_of_another_network_is_refused() -> None:
-    with pytest.raises(RuntimeError, match="size mismatch"):
-        deserialize(BuildLinear(5, 3), kept(LinearHead(4, 3)))
+    with pytest.raises(WeightsError, match=r"^models/x: .*size mismatch.*; remove its folder"):
+        deserialize(BuildLinear(5, 3), kept(LinearHead(4, 3)), "models/x")
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff" * 99, pickle.dumps({"a": 1}), b"{}" * 9])
+def test_a_file_of_something_else_is_refused(data: bytes) -> None:
+    with pytest.raises(WeightsError, match="not as wslabel writes it"):
+        deserialize(BuildLinear(5, 3), data)
+    with pytest.raises(WeightsError, match="not as wslabel writes it"):
+        Embedder(BuildLinear(5, 3), 0, data)
 
 
 @pytest.mark.parametrize("count", [1, BATCH_SIZE, BATCH_SIZE + 3])

@@ -1,12 +1,18 @@
 """Networks by their library's name: built, looked up, or refused with the nearest name."""
 
+import hashlib
+import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+import torchvision
 
+from tests.hostile.trap import Trap
 from wslabel.errors import WeightsError
 from wslabel.networks import zoo
+from wslabel.networks.weights import read_state
 
 
 @pytest.mark.parametrize("model", ["timm/test_efficientnet", "torchvision/mobilenet_v2"])
@@ -20,6 +26,9 @@ def test_a_network_is_built_with_its_options(model: str) -> None:
     [
         ("timm/resnet19", {}, "timm has no network 'resnet19'; did you mean 'resnet1"),
         ("torchvision/resnet1888", {}, "torchvision has no network .*; did you mean 'resnet18'"),
+        ("timm/resnet18", {"pretrained": True}, "model_options.pretrained: weights come from"),
+        ("timm/resnet18", {"checkpoint_path": "x.pth"}, "model_options.checkpoint_path: weights"),
+        ("torchvision/resnet18", {"weights": "DEFAULT"}, "model_options.weights: weights come"),
         ("timm/resnet18", {"odd": 1}, r"timm/resnet18: refused model_options \{'odd': 1\}: "),
     ],
 )
@@ -53,6 +62,24 @@ def test_weights_that_are_here_are_not_fetched(
     own = tmp_path / "checkpoints" / "resnet18-f37072fd.pth"
     own.write_bytes(b"weights")
     assert zoo.default_weights("torchvision/resnet18") == own
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_nothing_in_fetched_weights_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_damaged: bool
+) -> None:
+    data = pickle.dumps(Trap(tmp_path / "ran"))
+    digits = "0" * 8 if is_damaged else hashlib.sha256(data).hexdigest()[:8]
+    offered = tmp_path / f"resnet18-{digits}.pth"
+    offered.write_bytes(data)
+    weights = SimpleNamespace(DEFAULT=SimpleNamespace(url=offered.as_uri()))
+    monkeypatch.setattr(torchvision.models, "get_model_weights", lambda _: weights)
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
+    expected = "invalid hash value" if is_damaged else "expected a checkpoint of tensors"
+    with pytest.raises(WeightsError, match=expected):
+        read_state(zoo.default_weights("torchvision/resnet18"))
+    assert not (tmp_path / "ran").exists()
+    assert is_damaged != (tmp_path / "hub" / "checkpoints" / offered.name).exists()
 
 
 def test_a_network_without_weights_of_its_library_needs_a_file() -> None:

@@ -218,3 +218,30 @@ class TestMemory:
     ) -> None:
         monkeypatch.delenv("WSLABEL_CACHE")
         assert cache_folder() == Path.home() / ".cache" / "wslabel"
+
+
+class TestCacheFolder:
+    def test_it_is_ours_alone(self, cache: Path) -> None:
+        remember("key", "value")
+        assert cache.stat().st_mode & 0o777 == 0o700
+
+    def test_one_that_is_there_becomes_ours_alone(self, cache: Path) -> None:
+        cache.mkdir(mode=0o777)
+        cache.chmod(0o777)
+        remember("key", "value")
+        assert cache.stat().st_mode & 0o777 == 0o700
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder to somebody else")
+    def test_one_that_others_may_write_to_is_refused(self, cache: Path) -> None:
+        """Whoever writes there says what the hash of a file is."""
+        cache.mkdir()
+        os.chown(cache, 12345, 12345)
+        assert remembered("key") is None
+        cache.chmod(0o777)
+        with pytest.raises(StorageError, match=r"cache: another user may write .*WSLABEL_CACHE"):
+            remembered("key")
+
+    def test_a_fact_that_is_none_is_forgotten(self, cache: Path) -> None:
+        remember("key", "value")
+        (cache / "facts" / "key").write_text("[1, 2]")
+        assert remembered("key") is None

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from wslabel.errors import TrainingError
 from wslabel.training.checkpoints import Fitted, State, pack, serialize, unpack
 
 STATE: State = {
@@ -44,9 +45,21 @@ class Evil:
 def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     sink = io.BytesIO()
     torch.save({"network": Evil(tmp_path / "ran")}, sink)
-    with pytest.raises(pickle.UnpicklingError):
-        unpack(sink.getvalue())
+    for data in (sink.getvalue(), pickle.dumps(Evil(tmp_path / "ran"))):
+        with pytest.raises(TrainingError, match=r"^soft: its checkpoint is not as .*; remove the"):
+            unpack(data, "soft")
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", {"network": {}}, [1, 2]])
+def test_a_checkpoint_of_something_else_is_refused(content: object) -> None:
+    sink = io.BytesIO()
+    if isinstance(content, bytes):
+        sink.write(content)
+    else:
+        torch.save(content, sink)
+    with pytest.raises(TrainingError, match="its checkpoint is not as wslabel writes it"):
+        unpack(sink.getvalue())
 
 
 def test_equal_networks_are_equal_files_whatever_the_machine_took() -> None:

@@ -12,6 +12,6 @@ def test_entries_come_back_in_order(tmp_path: Path) -> None:
     for stage in ("vote", "ingest", "ingest"):
         log.note(location, {"stage": stage, "made": 1, "errors": {"missing": 2}})
     entries = log.read(location)
-    assert [entry["stage"] for entry in entries] == ["vote", "ingest", "ingest"]
-    assert entries[0]["errors"] == {"missing": 2}
-    assert entries[0]["finished"] < entries[1]["finished"] < entries[2]["finished"]
+    assert [entry.stage for entry in entries] == ["vote", "ingest", "ingest"]
+    assert entries[0].errors == {"missing": 2}
+    assert entries[0].finished < entries[1].finished < entries[2].finished

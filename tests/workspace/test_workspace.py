@@ -135,4 +135,4 @@ def test_small_files_are_written_once(scenes: Path, tmp_path: Path) -> None:
     workspace = Workspace(small_project(tmp_path, scenes))
     workspace.write_json("reports/x.json", {"b": [1.5, None], "a": "é"})
     workspace.write_json("reports/x.json", {})
-    assert workspace.read_json("reports/x.json") == {"b": [1.5, None], "a": "é"}
+    assert workspace.read_json("reports/x.json", dict) == {"b": [1.5, None], "a": "é"}

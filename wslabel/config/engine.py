@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from wslabel.config.base import Fraction, Settings, refuse
 
@@ -14,7 +14,6 @@ class Engine(Settings):
     """How the work is spread; what is null follows from what the cluster has.
 
     Attributes:
-        address: Address of a Ray cluster; null takes RAY_ADDRESS, else starts one on this machine.
         actors: Actors that run the networks; null for as many as the cluster holds.
         cpus_per_actor: CPUs that each actor reserves, all of one machine; where others decode for
             actors with a GPU, so many CPUs are left free for each of these.
@@ -35,7 +34,6 @@ class Engine(Settings):
             of Ray.
     """
 
-    address: str | None = None
     actors: int | None = Field(None, ge=1)
     cpus_per_actor: float | None = Field(None, gt=0.0)
     gpus_per_actor: float | None = Field(None, ge=0.0)
@@ -47,6 +45,17 @@ class Engine(Settings):
     sandbox: Sandbox = "auto"
     max_error_share: Fraction = 0.2
     driver_groups: int = Field(2, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_address(cls, data: object) -> object:
+        """Refuse a cluster's address: whoever shares a file would get the code and credentials."""
+        if isinstance(data, dict) and "address" in data:
+            raise refuse(
+                "address: a project file names no cluster, which is given code and credentials; "
+                "set RAY_ADDRESS or call with --address, and remove the key"
+            )
+        return data
 
     @field_validator("gpus_per_actor")
     @classmethod

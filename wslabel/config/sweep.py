@@ -54,6 +54,15 @@ class Dimension(Settings):
         """Give the ends of a range; None where there is a list."""
         return self.uniform or self.log_uniform or self.integer
 
+    def holds(self, value: object) -> bool:
+        """Tell whether a value is one that may be drawn."""
+        if self.values is not None:
+            return any(type(own) is type(value) and own == value for own in self.values)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        low, high = self.ends or (0, 0)
+        return low <= value <= high and (self.integer is None or isinstance(value, int))
+
 
 class Asha(Settings):
     """Stop trials early that are worse than others at the same epoch (Li et al. 2020).
@@ -132,6 +141,12 @@ class Sweep(Settings):
                     "write choice with the values to try"
                 )
         return self
+
+    def holds(self, values: object) -> bool:
+        """Tell whether values of searched keys are some that a trial may have."""
+        if not isinstance(values, dict) or values.keys() != self.search.keys():
+            return False
+        return all(self.search[key].holds(value) for key, value in values.items())
 
     @property
     def upstream(self) -> list[str]:

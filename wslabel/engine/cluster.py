@@ -12,23 +12,23 @@ from typing import Any
 
 import ray
 from ray.exceptions import AuthenticationError
+from ray.job_config import JobConfig
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from wslabel.config.engine import Engine
 from wslabel.engine.gpus import keep_to
 from wslabel.engine.memory import ENVIRONMENT
 from wslabel.engine.plan import Node, Resources
 from wslabel.errors import ClusterError
 
 
-def connect(engine: Engine) -> Resources:
-    """Connect to `engine.address` or RAY_ADDRESS, else start a cluster on this machine.
+def connect() -> Resources:
+    """Connect to the cluster at RAY_ADDRESS, else start a cluster on this machine.
 
     Raises:
         ClusterError: Nobody answers at the address, or asks for another token.
     """
     if not ray.is_initialized():
-        address = engine.address or os.environ.get("RAY_ADDRESS") or "local"
+        address = os.environ.get("RAY_ADDRESS") or "local"
         for name, value in ENVIRONMENT.items():  # of the workers that will be started here
             os.environ.setdefault(name, value)
         # Whatever else runs in workers without a GPU must not see one either.
@@ -51,6 +51,7 @@ def _join(address: str) -> None:
             log_to_driver=False,
             logging_level=logging.ERROR,
             configure_logging=True,
+            job_config=_Job(),
             **({"include_dashboard": False} if is_ours else {}),
         )
     except (AuthenticationError, ConnectionError) as error:
@@ -89,6 +90,21 @@ def _keep_token_private() -> None:
                 os.link(draft.name, token)
     if token.stat().st_mode & 0o077:
         token.chmod(0o600)
+
+
+class _Job(JobConfig):  # type: ignore[misc]
+    """What workers are told of this process, on which they import from where it does itself.
+
+    Ray would let them import from the current folder first, which may be one of strangers' data.
+    """
+
+    _py_driver_sys_path: list[str]
+
+    def _serialize(self) -> Any:
+        own = {os.path.abspath(folder) for folder in sys.path}
+        self._py_driver_sys_path = [path for path in self._py_driver_sys_path if path in own]
+        self._cached_pb = None
+        return super()._serialize()
 
 
 def is_connected() -> bool:

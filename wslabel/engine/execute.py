@@ -156,15 +156,15 @@ def run_once(engine: Engine, action: Callable[[], T], *, uses_gpu: bool) -> T:
 
 
 def _pools(engine: Engine, num_items: int, *, uses_gpu: bool, is_split: bool = False) -> Plan:
-    cluster = connect(engine)
+    cluster = connect()
     return plan(cluster, engine, num_items=num_items, uses_gpu=uses_gpu, is_split=is_split)
 
 
-def connect(engine: Engine) -> Resources:
+def connect() -> Resources:
     """Connect to the cluster, or start one on this machine, and tell what it has."""
     from wslabel.engine import cluster  # noqa: PLC0415 - loads Ray, once there is work
 
-    return cluster.connect(engine)
+    return cluster.connect()
 
 
 def is_connected() -> bool:

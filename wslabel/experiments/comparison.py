@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 from scipy.stats import ttest_1samp
 
 from wslabel.experiments.held_out import Key
@@ -75,7 +76,7 @@ class NetworkComparison:
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> "NetworkComparison":
         """Read plain values."""
-        return NetworkComparison(data["reference"], tuple(map(_from_row, data["rows"])))
+        return NetworkComparison(str(data["reference"]), tuple(map(_from_row, data["rows"])))
 
 
 def _to_row(network: ComparedNetwork) -> dict[str, Any]:
@@ -98,19 +99,23 @@ def _to_row(network: ComparedNetwork) -> dict[str, Any]:
 def _from_row(row: Mapping[str, Any]) -> ComparedNetwork:
     difference = None
     if "difference" in row:
-        interval = Interval(row["difference"], row["low"], row["high"])
-        difference = Difference(interval, row["p_value"])
-    return ComparedNetwork(
-        name=row["name"],
-        num_seeds=row["seeds"],
-        num_images=row["images"],
-        scores={
-            name: None if row[name] is None else Estimate(row[name], row[f"{name}_sd"])
+        interval = {"mean": row["difference"], "low": row["low"], "high": row["high"]}
+        difference = {"interval": interval, "p_value": row["p_value"]}
+    values = {
+        "name": row["name"],
+        "num_seeds": row["seeds"],
+        "num_images": row["images"],
+        "scores": {
+            name: None if row[name] is None else {"mean": row[name], "sd": row[f"{name}_sd"]}
             for name in SCORES
         },
-        accuracies=tuple(row["accuracies"]),
-        difference=difference,
-    )
+        "accuracies": row["accuracies"],
+        "difference": difference,
+    }
+    return _NETWORK.validate_python(values)
+
+
+_NETWORK = TypeAdapter(ComparedNetwork)
 
 
 def compared(answers: Mapping[Key, Answers], reference: str, num_classes: int) -> NetworkComparison:

@@ -5,7 +5,7 @@ comparison.
 """
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import reduce
 
@@ -24,6 +24,7 @@ from wslabel.experiments.pseudo_labels import (
 )
 from wslabel.stages.predict.predict import predict_networks
 from wslabel.stages.train.train import train_networks
+from wslabel.workspace.constants import as_a
 from wslabel.workspace.groups import GroupTable
 from wslabel.workspace.networks import Network
 from wslabel.workspace.shard_reader import FoldPart, shard_reader
@@ -93,10 +94,10 @@ class Learner:
             splits=self._splits,
         )
         name = f"tally-{corrected.table.folder.rpartition('/')[2]}"
-        tally = workspace.constants.get(name, _tally)
+        tally = workspace.constants.get(name, as_a(Tally))
         if tally is None or corrected.missing:
             made = asdict(self._correct(inputs, corrected))
-            tally = workspace.constants.keep(name, made, _tally)
+            tally = workspace.constants.keep(name, made, as_a(Tally))
         return workspace.derived(corrected.table.folder), tally
 
     def _correct(self, inputs: RoundInputs, corrected: GroupTable) -> Tally:
@@ -144,7 +145,3 @@ def last_networks(workspace: Workspace, learners: Sequence[Learner]) -> list[Net
         ]
     last = workspace.project.self_training.rounds
     return [learner.network(last, own) for learner, own in zip(learners, labels, strict=True)]
-
-
-def _tally(kept: Mapping[str, int]) -> Tally:
-    return Tally(**kept)

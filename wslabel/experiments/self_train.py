@@ -7,7 +7,6 @@ networks that corrected them, so a killed run goes on and equal rounds are never
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import ClassVar
 
 from wslabel.config.experiments import SelfTraining
@@ -26,7 +25,7 @@ from wslabel.report.presentation import Presentation
 from wslabel.stages.predict.predict import predict_networks
 from wslabel.stages.result import StageResult
 from wslabel.stages.train.train import train_networks
-from wslabel.workspace.networks import CARD, Network
+from wslabel.workspace.networks import Network
 from wslabel.workspace.requirements import require_labels
 from wslabel.workspace.workspace import Workspace
 
@@ -126,7 +125,7 @@ class _Loop:
         predict_networks(self._workspace, networks)
 
     def _judged(self, number: int, network: Network, tally: Tally | None) -> Round:
-        metrics = self._workspace.read_json(f"{network.folder}/{CARD}", itemgetter("metrics"))
+        metrics = self._workspace.card(network).metrics
         return Round(
             number=number,
             network=network.file,

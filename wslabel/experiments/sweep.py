@@ -10,6 +10,7 @@ import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +23,7 @@ from wslabel.engine.execute import connect
 from wslabel.engine.plan import Resources
 from wslabel.errors import ClusterTooSmall, ConfigError, TrainingError
 from wslabel.experiments import sweep_page
+from wslabel.experiments.sweep_files import SweepFiles, values_of
 from wslabel.experiments.sweep_trials import SweepTrial, SweepTrials
 from wslabel.experiments.train_trial import TrainTrial
 from wslabel.project.loading import build
@@ -32,7 +34,7 @@ from wslabel.report.presentation import Presentation
 from wslabel.stages.evaluate import EvaluateResult
 from wslabel.stages.result import StageResult
 from wslabel.storage.location import Location
-from wslabel.training.tuner import SweepStorage, TrialResult, search
+from wslabel.training.tuner import TrialResult, search
 from wslabel.workspace.workspace import Workspace
 
 Raw = Mapping[str, Any]
@@ -98,7 +100,7 @@ def sweep(path: str | Path) -> SweepResult:
     name = f"reports/sweep-{identity}"
     made = 0
     if workspace.location.exists(f"{name}.json"):
-        trials = workspace.read_json(f"{name}.json", SweepTrials.from_json)
+        trials = workspace.read_json(f"{name}.json", partial(_kept, settings))
     else:
         results = _search(settings, file, raw, shards, identity)
         made, trials = len(results), _trials(settings, file, raw, shards, results)
@@ -119,6 +121,20 @@ def sweep(path: str | Path) -> SweepResult:
         settings=settings,
         project=project,
     )
+
+
+def _kept(settings: Sweep, data: Any) -> SweepTrials:
+    """Take what an earlier run found; its best values become a project file, so they are looked at.
+
+    Raises:
+        ValueError: It is not of this sweep.
+    """
+    trials = SweepTrials.from_json(data)
+    if not trials.trials:
+        raise ValueError("no trials")
+    for trial in trials.trials:
+        values_of(settings, trial.values)
+    return trials
 
 
 def _check(settings: Sweep, file: Path, raw: Raw) -> Project:
@@ -191,12 +207,11 @@ def _search(
     first = {key: _values(settings, key)[0] for key in settings.search}
     project = build(file, changed(file, raw, first))
     training = _one_network(file, project)
-    resources, concurrent = share(training, connect(project.engine), settings.concurrent)
-    location = Location(project.workspace, project.s3)
-    storage = SweepStorage(location.filesystem, location.base_of("sweeps"), identity)
+    resources, concurrent = share(training, connect(), settings.concurrent)
+    kept = SweepFiles(Location(project.workspace, project.s3), f"sweeps/{identity}", settings)
     # Tune changes the working folder, so paths are made absolute.
     trial = TrainTrial(file=file.resolve(), raw=raw, shards=shards, metric=settings.metric)
-    return search(settings, trial, storage, resources=resources, concurrent=concurrent)
+    return search(settings, trial, kept, resources=resources, concurrent=concurrent)
 
 
 def share(training: Training, cluster: Resources, most: int | None) -> tuple[dict[str, float], int]:
@@ -229,9 +244,9 @@ def _trials(
     trials = [
         SweepTrial(
             values=result.values,
-            score=result.report.get("score"),
-            epochs=result.report.get("epoch"),
-            network=result.report.get("network"),
+            score=result.scores[-1] if result.scores else None,
+            epochs=len(result.scores) or None,
+            network=result.network,
             error=result.error,
         )
         for result in results

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from wslabel.report.evaluation import Performance
 
 
@@ -68,6 +70,6 @@ class SweepTrials:
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> "SweepTrials":
         """Read plain values."""
-        trials = tuple(SweepTrial(**trial) for trial in data["trials"])
+        trials = TypeAdapter(tuple[SweepTrial, ...]).validate_python(data["trials"])
         test = Performance.from_json(data["test"])
-        return SweepTrials(metric=data["metric"], trials=trials, test=test)
+        return SweepTrials(metric=str(data["metric"]), trials=trials, test=test)

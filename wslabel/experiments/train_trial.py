@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from wslabel.training import trainer
 from wslabel.training.events import EpochEvent
 from wslabel.training.local import alone, train_run
 from wslabel.training.tuner import Report
-from wslabel.workspace.networks import CARD, Network
+from wslabel.workspace.networks import Network
 from wslabel.workspace.workspace import Workspace
 
 LOCAL_GROUPS = 10**9
@@ -57,7 +56,7 @@ class TrainTrial:
             _train(workspace, network, self.decoded, scores)
             return
         # Trained before the driver stopped, or by a trial that comes to the same.
-        for record in workspace.read_json(f"{network.folder}/{CARD}", itemgetter("history")):
+        for record in workspace.card(network).history:
             scores.tell(record)
 
 

@@ -68,6 +68,7 @@ def try_config(workspace: Workspace, settings: Mapping[str, Any]) -> Trial:
     )
     _check(config, workspace)
     functions = workspace.function_context.make_all([config])
+    tuple(functions.modules)  # imported now, so that what fails is not blamed on an image
     refuse_unknown_columns(workspace, functions.applier.functions)
     reads = functions.applier.reads
     features = features_of(reads, workspace.extractors)

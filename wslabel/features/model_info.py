@@ -22,12 +22,3 @@ class ModelInfo:
     def to_dict(self) -> dict[str, object]:
         """Spell it as plain values."""
         return asdict(self) | {"preprocess": self.preprocess.model_dump(mode="json")}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, object]) -> "ModelInfo":
-        """Read it from plain values."""
-        categories = values["categories"]
-        dim = values["embedding_dim"]
-        assert isinstance(categories, list)
-        assert dim is None or isinstance(dim, int)
-        return cls(Preprocess.model_validate(values["preprocess"]), tuple(categories), dim)

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from wslabel.config.base import Fraction, refuse
 from wslabel.config.fingerprint import fingerprint, named
 from wslabel.config.paths import ExistingPath
-from wslabel.errors import ConfigError, nearest
+from wslabel.errors import ConfigError, StorageError, nearest
 from wslabel.labeling.labeling_function import (
     Batch,
     LabelingFunction,
@@ -21,7 +21,7 @@ from wslabel.labeling.labeling_function import (
     Votes,
     class_id,
 )
-from wslabel.labeling.words import load, match
+from wslabel.labeling.words import match
 from wslabel.schema import ABSTAIN
 
 
@@ -110,12 +110,18 @@ class CategoryLFConfig(LFConfig):
         identity = fingerprint(content, categories, sorted(words.items()))
 
         def make() -> dict[str, list[float]]:
-            table = match(categories, words, load(vectors))
+            table = match(categories, words, vectors)
             return {"votes": table.votes_C.tolist(), "margins": table.margins_C.tolist()}
 
-        table = context.constant(f"category-{identity}", make)
-        sure = np.array(table["margins"]) >= self.min_margin
-        return np.where(sure, np.array(table["votes"], np.int8), np.int8(ABSTAIN)), identity
+        table = context.constant(f"category-{identity}", make, dict[str, list[float]])
+        votes_C, margins_C = (np.array(table.get(key, ())) for key in ("votes", "margins"))
+        of_classes = np.isin(votes_C, [ABSTAIN, *words])
+        if not len(votes_C) == len(margins_C) == len(categories) or not of_classes.all():
+            raise StorageError(
+                f"constants/category-{identity}.json: expected a class and a margin for each of "
+                f"{len(categories)} categories; remove it, then it is made anew"
+            )
+        return np.where(margins_C >= self.min_margin, votes_C, ABSTAIN).astype(np.int8), identity
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

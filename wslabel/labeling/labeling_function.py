@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from pydantic import field_validator
@@ -51,6 +51,15 @@ class LabelingFunction(ABC):
     def __call__(self, batch: Batch) -> Votes:
         """Vote on every image of a batch."""
 
+    @property
+    def modules(self) -> tuple[ModuleType, ...]:
+        """Import the modules of the user's own that it votes by; workers need them by value.
+
+        Raises:
+            ConfigError: They cannot be imported, or hold no such function.
+        """
+        return ()
+
     def scores(self, batch: Batch) -> np.ndarray:
         """Give the number that it goes by, NaN where there is none; float32 [n]."""
         raise NotImplementedError(f"{self.name} goes by no number")
@@ -82,12 +91,10 @@ class MadeFunction:
     Attributes:
         function: The function itself.
         identity: Values that decide its votes beside the tables that it reads; they name the votes.
-        modules: Modules of the user's own that workers need by value.
     """
 
     function: LabelingFunction
     identity: object
-    modules: tuple[ModuleType, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,8 +169,17 @@ class LFContext(Protocol):
         """Tell what is known of a feature."""
         ...
 
-    def constant(self, name: str, make: Callable[[], T]) -> T:
-        """Look up a value that does not depend on the single image, or compute and keep it."""
+    def constant(self, name: str, make: Callable[[], T], kind: Any = Any) -> T:
+        """Look up a value that does not depend on the single image, or compute and keep it.
+
+        Args:
+            name: Its name, with a fingerprint of all that it depends on.
+            make: Computes it, as plain values that JSON holds.
+            kind: Type that it must have, as `dict[str, float]`: others may write to a workspace.
+
+        Raises:
+            StorageError: What is kept under the name is of another type.
+        """
         ...
 
     def local_file(self, uri: str) -> tuple[Path, str]:

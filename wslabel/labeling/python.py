@@ -6,7 +6,8 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
+from functools import cached_property
+from types import ModuleType, SimpleNamespace
 from typing import Any, Literal, NoReturn, Self
 
 import numpy as np
@@ -26,7 +27,7 @@ from wslabel.labeling.labeling_function import (
     Votes,
     metadata_column,
 )
-from wslabel.labeling.user_code import load
+from wslabel.labeling.user_code import FunctionSource, LoadedFunction, find, load
 
 
 class PythonLFConfig(LFConfig):
@@ -83,17 +84,11 @@ class PythonLFConfig(LFConfig):
             outline.check_metadata(f"{where}.metadata", name)
 
     def make(self, context: LFContext) -> MadeFunction:
-        """Import the function; its source, and what it imports, decide the votes."""
-        loaded = load(self.name, self.function)
-        _refuse_other_arguments(self.name, loaded.function)
-        made = PythonLF(
-            name=self.name,
-            function=loaded.function,
-            columns=self._columns(context),
-            by_row=is_snorkel(loaded.function),
-        )
-        plain = [named(self, {"function"}), self.function.rpartition(":")[2], loaded.digest]
-        return MadeFunction(made, plain, loaded.modules)
+        """Find the function; its source, and what it imports, decide the votes. Nothing is run."""
+        source = find(self.name, self.function)
+        made = UserLF(name=self.name, source=source, columns=self._columns(context))
+        plain = [named(self, {"function"}), self.function.rpartition(":")[2], source.digest]
+        return MadeFunction(made, plain)
 
     def _columns(self, context: LFContext) -> dict[str, str]:
         """Give each column that it sees by the name under which it sees it."""
@@ -141,6 +136,55 @@ class PythonLF(LabelingFunction):
         votes = [self.function(SeenImage(**dict(zip(seen, row, strict=True)))) for row in rows]
         # Unlike a conversion by numpy, `index` refuses fractions instead of cutting them off.
         return np.array([operator.index(vote) for vote in votes], np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserLF(LabelingFunction):
+    """Votes by a function of the user's that is imported when its votes are first asked for.
+
+    Attributes:
+        name: Name of the labeling function.
+        source: Where the function is.
+        columns: Column of the batch by the name under which the function sees it.
+    """
+
+    name: str
+    source: FunctionSource
+    columns: Mapping[str, str]
+
+    @cached_property
+    def _loaded(self) -> LoadedFunction:
+        loaded = load(self.source)
+        _refuse_other_arguments(self.name, loaded.function)
+        return loaded
+
+    @cached_property
+    def _voting(self) -> PythonLF:
+        function = self._loaded.function
+        by_row = is_snorkel(function)
+        return PythonLF(name=self.name, function=function, columns=self.columns, by_row=by_row)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to workers as the function itself: its file is not on their machines."""
+        return _same, (self._voting,)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Columns that the config gives it."""
+        return tuple(self.columns.values())
+
+    @property
+    def modules(self) -> tuple[ModuleType, ...]:
+        """Import its module, and those of the user's own that it imports."""
+        return self._loaded.modules
+
+    def __call__(self, batch: Batch) -> Votes:
+        """Vote on a batch."""
+        return self._voting(batch)
+
+
+def _same(function: PythonLF) -> PythonLF:
+    return function
 
 
 class Unseen(KeyError, AttributeError):

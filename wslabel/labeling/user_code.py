@@ -1,7 +1,7 @@
 """Code of the user's own: loaded with the modules of theirs that it imports, and hashed with them.
 
 A module is the user's own unless it is Python's, installed among the packages, or ours. What a
-module imports is read from its source, so that nothing runs before it is known by its content.
+module imports is read from its source: who asks for a table's name runs none of it.
 """
 
 import ast
@@ -11,7 +11,8 @@ import importlib.util
 import json
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -31,36 +32,60 @@ _imported_sources: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
+class FunctionSource:
+    """Where a function of the user's is, known by its content without having been run.
+
+    Attributes:
+        name: Name of the labeling function, for messages.
+        path: `module:function`, or `file.py:function`.
+        digest: Hash of the source of its module and of those of the user's own that it imports.
+    """
+
+    name: str
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True)
 class LoadedFunction:
     """A function of the user's.
 
     Attributes:
         function: The function itself.
         modules: Its module and those of the user's own that it imports.
-        digest: Hash of the source of all of these.
     """
 
     function: Callable[..., Any]
     modules: tuple[ModuleType, ...]
-    digest: str
 
 
-def load(name: str, path: str) -> LoadedFunction:
-    """Import a function.
+def find(name: str, path: str) -> FunctionSource:
+    """Look a function's source up, and run none of it.
 
     Args:
-        name: Name of the labeling function, for the message.
+        name: Name of the labeling function, for messages.
         path: `module:function`, or `file.py:function`.
 
     Raises:
-        ConfigError: There is no such module or function.
+        ConfigError: A source cannot be read.
     """
-    where, _, attribute = path.rpartition(":")
-    try:
-        module, others = _imported(where)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise ConfigError(f"labeling function {name}: cannot import '{where}': {reason}") from error
+    where = path.rpartition(":")[0]
+    with _cannot_import(name, where):
+        return FunctionSource(name, path, _digest(where, _sources(where)))
+
+
+def load(source: FunctionSource) -> LoadedFunction:
+    """Import a function.
+
+    Raises:
+        ConfigError: There is no such module or function, or its source was changed meanwhile.
+    """
+    name, (where, _, attribute) = source.name, source.path.rpartition(":")
+    with _cannot_import(name, where):
+        sources = _sources(where)
+        if _digest(where, sources) != source.digest:
+            raise ConfigError(f"labeling function {name}: {where} was changed just now; run again")
+        module = _imported(where, sources)
     public = [key for key, value in vars(module).items() if callable(value) and key[0] != "_"]
     function = getattr(module, attribute, None)
     if not callable(function):
@@ -68,26 +93,52 @@ def load(name: str, path: str) -> LoadedFunction:
             f"labeling function {name}: {where} has no function '{attribute}'; "
             f"{nearest(attribute, public)}"
         )
-    digest = hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
-    loaded = [sys.modules[own] for own in others if own in sys.modules]
-    return LoadedFunction(function, (module, *(m for m in loaded if m is not module)), digest)
+    loaded = [sys.modules[own] for own in sources if own in sys.modules]
+    return LoadedFunction(function, (module, *(m for m in loaded if m is not module)))
 
 
-def _imported(where: str) -> tuple[ModuleType, dict[str, str]]:
-    """Import a module; name those of the user's own that it imports, with hashes of all sources."""
-    path, folder = Path(where), str(Path(where).parent)
-    is_file = where.endswith(".py")
-    # A name of its own: a file called statistics.py must not stand in for Python's.
-    own = f"wslabel_user_{path.stem}_{hashlib.sha256(where.encode()).hexdigest()[:12]}"
-    files = _reached(own if is_file else where, path if is_file else None, [*sys.path, folder])
-    sources = {name: hashlib.sha256(f.read_bytes()).hexdigest() for name, f in files}
+@contextmanager
+def _cannot_import(name: str, where: str) -> Iterator[None]:
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"labeling function {name}: cannot import '{where}': {reason}") from error
+
+
+def _own_name(where: str) -> str:
+    """Name a module so that a file called statistics.py does not stand in for Python's."""
+    if not where.endswith(".py"):
+        return where
+    return f"wslabel_user_{Path(where).stem}_{hashlib.sha256(where.encode()).hexdigest()[:12]}"
+
+
+def _sources(where: str) -> dict[str, str]:
+    """Hash the sources of a module, and of those of the user's own that it imports."""
+    path = Path(where)
+    file = path if where.endswith(".py") else None
+    files = _reached(_own_name(where), file, [*sys.path, str(path.parent)])
+    return {name: hashlib.sha256(f.read_bytes()).hexdigest() for name, f in files}
+
+
+def _digest(where: str, sources: Mapping[str, str]) -> str:
+    """Hash all sources, the first one without its name, which says where it is."""
+    own = _own_name(where) if where.endswith(".py") else None
+    plain = {"" if name == own else name: source for name, source in sources.items()}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def _imported(where: str, sources: Mapping[str, str]) -> ModuleType:
+    path, folder, own = Path(where), str(Path(where).parent), _own_name(where)
     for name, source in sources.items():
         if _imported_sources.get(name, source) != source:
             sys.modules.pop(name, None)  # it was changed since, as happens in a notebook
     _imported_sources.update(sources)
-    if not is_file:
+    if not where.endswith(".py"):
         # The user's own code, which no file of ours could import by its name.
-        return importlib.import_module(where), sources
+        return importlib.import_module(where)
     spec = importlib.util.spec_from_file_location(own, path)
     assert spec is not None
     assert spec.loader is not None
@@ -98,7 +149,7 @@ def _imported(where: str) -> tuple[ModuleType, dict[str, str]]:
         spec.loader.exec_module(module)
     finally:
         sys.path.remove(folder)
-    return module, {"" if name == own else name: source for name, source in sources.items()}
+    return module
 
 
 def _reached(name: str, file: Path | None, path: list[str]) -> Iterator[tuple[str, Path]]:

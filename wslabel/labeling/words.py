@@ -1,4 +1,4 @@
-"""Match category names to class words by fastText vectors; the door to fastText.
+"""Match category names to class words by fastText's vectors.
 
 As in the tutorial that this project starts from: the class of the nearest word wins, by squared
 Euclidean distance between sentence vectors. A sentence vector averages word vectors scaled to
@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import fasttext
 import numpy as np
 
 from wslabel.errors import WeightsError
+from wslabel.labeling.word_vectors import WordVectors
 from wslabel.schema import ABSTAIN
 
 
@@ -25,34 +25,22 @@ class CategoryTable:
     margins_C: np.ndarray
 
 
-def load(path: Path) -> fasttext.FastText._FastText:
-    """Load word vectors in fastText's binary format.
-
-    Raises:
-        WeightsError: the file is none.
-    """
-    try:
-        return fasttext.load_model(str(path))
-    except ValueError as error:
-        raise WeightsError(f"{path}: expected fastText's binary format: {error}") from None
-
-
 def match(
-    categories: Sequence[str],
-    words: Mapping[int, Sequence[str]],
-    vectors: fasttext.FastText._FastText,
+    categories: Sequence[str], words: Mapping[int, Sequence[str]], path: Path
 ) -> CategoryTable:
     """Give each category the class of its nearest word; categories without a known word abstain.
 
     Args:
         categories: names in the order of the classifier's outputs.
         words: Words of each class id.
-        vectors: loaded fastText vectors; without subwords an unknown word is the zero vector.
+        path: File of vectors; without subwords an unknown word is the zero vector.
 
     Raises:
-        WeightsError: a class has no word that the vectors know.
+        WeightsError: a class has no word that the vectors know, or the file is none of vectors.
     """
-    names_CD = np.stack([vectors.get_sentence_vector(_plain(name)) for name in categories])
+    texts = [_plain(text) for own in (categories, *words.values()) for text in own]
+    vectors = WordVectors(path, {word for text in texts for word in text.split()})
+    names_CD = np.stack([vectors.sentence(_plain(name)) for name in categories])
     distances_CK = np.stack([_nearest(names_CD, w, vectors) for w in words.values()], axis=1)
     ranked_CK = np.sort(distances_CK, axis=1)
     votes = np.array(list(words), np.int8)[distances_CK.argmin(axis=1)]
@@ -66,10 +54,8 @@ def _plain(name: str) -> str:
     return " ".join(re.findall(r"[^\W_]+", name.lower()))
 
 
-def _nearest(
-    names_CD: np.ndarray, words: Sequence[str], vectors: fasttext.FastText._FastText
-) -> np.ndarray:
-    found = [vectors.get_sentence_vector(_plain(word)) for word in words]
+def _nearest(names_CD: np.ndarray, words: Sequence[str], vectors: WordVectors) -> np.ndarray:
+    found = [vectors.sentence(_plain(word)) for word in words]
     known = [vector for vector in found if np.any(vector)]
     if not known:
         raise WeightsError(f"the word vectors know none of the words {', '.join(words)}")

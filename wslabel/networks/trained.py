@@ -1,10 +1,15 @@
 """Trained networks at work: rebuilt from their files, giving probabilities or features."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
+import safetensors
 import safetensors.torch
 import torch
 
 from wslabel.columns import batches
+from wslabel.errors import WeightsError
 from wslabel.networks.factory import Builder
 from wslabel.networks.inference import device
 from wslabel.networks.modules import head
@@ -12,26 +17,57 @@ from wslabel.networks.modules import head
 BATCH_SIZE = 256
 
 
-def deserialize(build: Builder, data: bytes) -> torch.nn.Module:
-    """Rebuild a trained network from its safetensors file, ready to predict."""
+def deserialize(build: Builder, data: bytes, name: str = "a trained network") -> torch.nn.Module:
+    """Rebuild a trained network from its safetensors file, ready to predict.
+
+    Args:
+        build: builds the bare network.
+        data: its safetensors file.
+        name: name of the file, for the message.
+
+    Raises:
+        WeightsError: the file is damaged, or of another network.
+    """
     network = build()
-    network.load_state_dict(safetensors.torch.load(data))
+    with _refusing(name):
+        network.load_state_dict(safetensors.torch.load(data))
     return network.eval()
+
+
+@contextmanager
+def _refusing(name: str) -> Iterator[None]:
+    """Say that a file does not hold what it should, as others than wslabel may have written it."""
+    try:
+        yield
+    except (safetensors.SafetensorError, RuntimeError, LookupError, ValueError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise WeightsError(
+            f"{name}: this file is not as wslabel writes it ({reason}); remove its folder, then "
+            "the network is trained anew"
+        ) from None
 
 
 class Predictor:
     """A trained network that gives probabilities for whatever it was trained on."""
 
-    def __init__(self, build: Builder, data: bytes, *, per_class: bool = False) -> None:
+    def __init__(
+        self,
+        build: Builder,
+        data: bytes,
+        *,
+        per_class: bool = False,
+        name: str = "a trained network",
+    ) -> None:
         """Load a network.
 
         Args:
             build: builds the bare network.
             data: its safetensors file.
             per_class: Whether it judges each class for itself.
+            name: name of the file, for messages.
         """
         self._device = device()
-        self._network = deserialize(build, data).to(self._device)
+        self._network = deserialize(build, data, name).to(self._device)
         self._per_class = per_class
 
     @property
@@ -65,9 +101,10 @@ class Embedder:
         network = build()
         last = head(network)
         if data is not None:
-            state, own = safetensors.torch.load(data), network.state_dict()
-            body = {k: state[k] for k in own if not k.startswith(f"{last}.")}
-            network.load_state_dict(own | body)
+            with _refusing("the pretrained body"):
+                state, own = safetensors.torch.load(data), network.state_dict()
+                body = {k: state[k] for k in own if not k.startswith(f"{last}.")}
+                network.load_state_dict(own | body)
         network.set_submodule(last, torch.nn.Identity())
         self._network = network.eval().to(self._device)
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from wslabel.metrics import ClassScore, mean_f1
 from wslabel.schema import SPLITS
@@ -59,11 +60,14 @@ class Performance:
     @staticmethod
     def from_json(data: Json) -> "Performance":
         """Read plain values, those of older versions too, which measured less of labels."""
-        plain: dict[str, Any] = {name: data.get(name) for name in PERFORMANCE}
+        classes = _SCORES.validate_python(data["classes"])
+        confusion_KK = np.array(data["confusion"], np.int64)
+        if confusion_KK.shape != (len(classes), len(classes)):
+            raise ValueError(f"confusion of shape {confusion_KK.shape} for {len(classes)} classes")
+        figures = {name: data.get(name) for name in PERFORMANCE}
+        figures |= {"num_images": int(data["num_images"]), "accuracy": float(data["accuracy"])}
         return Performance(
-            classes=tuple(ClassScore(**score) for score in data["classes"]),
-            confusion_KK=np.array(data["confusion"], np.int64),
-            **plain,
+            classes=classes, confusion_KK=confusion_KK, **_FIGURES.validate_python(figures)
         )
 
 
@@ -72,6 +76,10 @@ PERFORMANCE = (
     *("roc_auc", "calibration_error", "negative_log_likelihood"),
 )
 """Fields that are stored as they are."""
+
+
+_SCORES = TypeAdapter(tuple[ClassScore, ...])
+_FIGURES: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, int | float | None])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,8 +155,8 @@ class Evaluation:
         order = {name: number for number, name in enumerate(networks)}
         judged = sorted(data["networks"], key=lambda name: order.get(name, len(order)))
         return Evaluation(
-            classes=tuple(data["classes"]),
-            num_truths=data.get("num_truths", 0),
+            classes=tuple(map(str, data["classes"])),
+            num_truths=int(data.get("num_truths", 0)),
             functions=tuple(_function(row) for row in data.get("labeling_functions", ())),
             labels={
                 kind: {
@@ -171,5 +179,7 @@ class Evaluation:
 
 
 def _function(row: Json) -> FunctionScore:
-    sequences = {name: tuple(row[name]) for name in ("polarity", "classes")}
-    return FunctionScore(**{**row, **sequences})
+    return _FUNCTION.validate_python(row)
+
+
+_FUNCTION = TypeAdapter(FunctionScore)

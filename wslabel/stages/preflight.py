@@ -37,6 +37,7 @@ def run(workspace: Workspace) -> None:
         context = replace(workspace.function_context, quantiles=None)
         functions = context.make_all(workspace.project.labeling_functions)
         refuse_unknown_columns(workspace, functions.applier.functions)
+        tuple(functions.modules)  # imported now, so that what fails is not blamed on an image
         call(workspace, functions)
     refuse_missing_truth(workspace)
 

@@ -58,7 +58,7 @@ def run(workspace: Workspace) -> VoteResult:
             step,
             votes.missing,
             placement=Placement.TASKS,
-            by_value=functions.modules,
+            by_value=functions.modules if votes.missing else (),
         )
     )
     if results:

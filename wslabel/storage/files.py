@@ -7,6 +7,7 @@ the cache folder, `WSLABEL_CACHE` or `~/.cache/wslabel`.
 import hashlib
 import json
 import os
+import stat
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,11 +17,42 @@ from wslabel.errors import StorageError, TransientStorageError, WeightsError
 from wslabel.storage.failures import stops
 from wslabel.storage.location import Location, sync_folder
 
+PRIVATE = 0o700
+OTHERS_WRITE = 0o022
+
 
 def cache_folder() -> Path:
-    """Name the folder where copies and remembered hashes are kept on this machine."""
+    """Make the folder where copies and remembered hashes are kept on this machine, for us alone.
+
+    What lies there is believed: a hash that is remembered there names the tables of a workspace.
+
+    Raises:
+        StorageError: Others may write to it, or it cannot be made.
+    """
     default = Path.home() / ".cache" / "wslabel"
-    return Path(os.environ.get("WSLABEL_CACHE", default))
+    folder = Path(os.environ.get("WSLABEL_CACHE", default))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=PRIVATE, exist_ok=True)
+        _make_private(folder)
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        raise _refused(folder, error) from error
+    return folder
+
+
+def _make_private(folder: Path) -> None:
+    state, user = folder.stat(), os.geteuid()
+    mode = stat.S_IMODE(state.st_mode)
+    if state.st_uid == user:
+        if mode != PRIVATE:
+            folder.chmod(PRIVATE)
+    elif mode & OTHERS_WRITE or 0 not in (state.st_uid, user):
+        raise StorageError(
+            f"{folder}: another user may write to this folder, and what it holds is believed; "
+            "WSLABEL_CACHE names another one"
+        )
 
 
 def local_copy(uri: str, s3: S3) -> Path:
@@ -56,10 +88,10 @@ def local_copy(uri: str, s3: S3) -> Path:
 
 def content_hash(path: Path) -> str:
     """Hash a file's bytes (SHA-256), once for as long as the file is surely the same."""
-    stat = path.stat()
+    now = path.stat()
     # Files of images that are built to be reproducible all have one time of change; when a file
     # came to be on this machine, and where on its disk, nobody sets.
-    state = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_dev, stat.st_ino)
+    state = (now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_dev, now.st_ino)
     key = hashlib.blake2b(f"{path.resolve()} {state}".encode(), digest_size=16).hexdigest()
     note = cache_folder() / "hashes" / key
     if note.is_file():
@@ -73,7 +105,8 @@ def content_hash(path: Path) -> str:
 def remembered(key: str) -> str | None:
     """Look up a small fact about this machine's libraries that was costly to find."""
     note = cache_folder() / "facts" / key
-    return json.loads(note.read_text()) if note.is_file() else None
+    value = json.loads(note.read_text()) if note.is_file() else None
+    return value if isinstance(value, str) else None
 
 
 def remember(key: str, value: str) -> None:
@@ -94,9 +127,16 @@ def _appear(path: Path, pieces: Iterable[bytes]) -> None:
         draft.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        advice = stops(error)
-        if advice is None or isinstance(error, StorageError):
+        if isinstance(error, StorageError):
             raise
-        raise StorageError(f"{path}: {advice}; WSLABEL_CACHE names another folder") from error
+        raise _refused(path, error) from error
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _refused(path: Path, error: OSError) -> OSError:
+    """Say what to do about a cache that takes nothing; what passes stays as it is."""
+    advice = stops(error)
+    if advice is None:
+        return error
+    return StorageError(f"{path}: {advice}; WSLABEL_CACHE names another folder")

@@ -64,15 +64,6 @@ class Location:
     def _writer(self) -> Any:
         return s3_writer(self.s3)
 
-    @property
-    def filesystem(self) -> pafs.FileSystem:
-        """Give pyarrow's filesystem for libraries that keep their own state in a workspace."""
-        return self._reader
-
-    def base_of(self, path: str) -> str:
-        """Spell where a path of this root is on its filesystem."""
-        return self._full(path)
-
     def _full(self, path: str) -> str:
         if _leads_out(path):
             raise StorageError(f"{self.root}: {path!r} is no path below it")

@@ -11,7 +11,8 @@ Every file says of which images its rows are, and is read only where these are t
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -143,14 +144,16 @@ class Table:
         """Read some or all columns of one file.
 
         Raises:
-            StorageError: It is of other images than the manifest's.
+            StorageError: It is of other images than the manifest's, or damaged.
         """
-        return self._file(name).read(columns=columns, use_threads=False)
+        with self._refusing_damage(name):
+            return self._file(name).read(columns=columns, use_threads=False)
 
     def read_row_groups(self, name: str) -> list[pa.Table]:
         """Read one file as a list of its row groups: of a group's file, its shards."""
-        file = self._file(name)
-        return [file.read_row_group(i, use_threads=False) for i in range(file.num_row_groups)]
+        with self._refusing_damage(name):
+            file = self._file(name)
+            return [file.read_row_group(i, use_threads=False) for i in range(file.num_row_groups)]
 
     def _file(self, name: str) -> pq.ParquetFile:
         try:
@@ -192,10 +195,24 @@ class Table:
         return self._parts(name, pq.read_metadata)
 
     def _parts(self, name: str, read: Callable[[pa.NativeFile], T]) -> T:
+        with self._refusing_damage(name):
+            try:
+                return self.location.read_parts(self.path(name), read)
+            except FileNotFoundError:
+                raise self._gone(name) from None
+
+    @contextmanager
+    def _refusing_damage(self, name: str) -> Iterator[None]:
+        """Say of a file that it is no table; others than wslabel may have written it."""
         try:
-            return self.location.read_parts(self.path(name), read)
-        except FileNotFoundError:
-            raise self._gone(name) from None
+            yield
+        except pa.ArrowException as error:
+            reason = " ".join(str(error).split())[:200]
+            again = "" if self.folder == MANIFEST else ", or remove it to make it anew"
+            raise StorageError(
+                f"{self.location.uri(self.path(name))}: is damaged, or no file of wslabel's "
+                f"({reason}); put it back{again}"
+            ) from None
 
     def _gone(self, name: str) -> TransientStorageError:
         path = self.location.uri(self.path(name))

@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, NamedTuple, Protocol, TypedDict
+from typing import Any, BinaryIO, NamedTuple, Protocol, TypedDict, cast
 
 import pyarrow as pa
 import safetensors.torch
 import torch
 
+from wslabel.errors import TrainingError
 from wslabel.training.events import Record
 
 Tensors = dict[str, torch.Tensor]
@@ -119,11 +120,33 @@ def pack(state: State, sink: BinaryIO) -> None:
         raise writing.error
 
 
-def unpack(data: Any) -> State:
-    """Read a checkpoint from a buffer, without running any code in it."""
+def unpack(data: Any, name: str = "a network") -> State:
+    """Read a checkpoint from a buffer, without running any code in it.
+
+    Args:
+        data: The buffer.
+        name: Name of the network, for the message.
+
+    Raises:
+        TrainingError: It holds something else.
+    """
     source: Any = pa.BufferReader(pa.py_buffer(data))
-    state: State = torch.load(source, map_location="cpu", weights_only=True)
-    return state
+    try:
+        state: Any = torch.load(source, map_location="cpu", weights_only=True)
+    except Exception as error:  # noqa: BLE001 - unpickling may raise anything; raised again
+        raise strange(name, error) from None
+    if not isinstance(state, dict) or state.keys() != State.__required_keys__:
+        raise strange(name, "it has other keys")
+    return cast(State, state)
+
+
+def strange(name: str, reason: object) -> TrainingError:
+    """Make the error of a checkpoint that is not as `pack` wrote it."""
+    text = " ".join(str(reason).split())[:200]
+    return TrainingError(
+        f"{name}: its checkpoint is not as wslabel writes it ({text}); remove the folder "
+        "`checkpoints` of the network, then training begins anew, and see who may write there"
+    )
 
 
 def serialize(fitted: Fitted) -> bytes:

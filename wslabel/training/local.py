@@ -46,7 +46,7 @@ def train_run(run: Run, store: ModelStore, worker: WorkerContext, on_event: OnEv
     if _is_done(run, store, worker):
         return
     checkpoints = store.checkpoints(run)
-    checkpoint = _latest(checkpoints, worker)
+    checkpoint = _latest(checkpoints, run.name, worker)
     if checkpoint is not None:
         on_event(_going_on(run, checkpoint))
 
@@ -67,12 +67,12 @@ def _is_done(run: Run, store: ModelStore, worker: WorkerContext) -> bool:
     return bool(from_first(torch.tensor([float(found[-1])], device=worker.device), worker))
 
 
-def _latest(checkpoints: Checkpoints, worker: WorkerContext) -> State | None:
+def _latest(checkpoints: Checkpoints, name: str, worker: WorkerContext) -> State | None:
     """Let the first worker read for all, lest they go on from two, or from one that is gone."""
     found = [None]
     first_does(lambda: found.append(checkpoints.latest()), worker)
     data = bytes_from_first(found[-1], worker)
-    return None if data is None else unpack(data)
+    return None if data is None else unpack(data, name)
 
 
 def _going_on(run: Run, checkpoint: State) -> EpochEvent:

@@ -18,6 +18,7 @@ from wslabel.training.checkpoints import (
     Position,
     State,
     Tensors,
+    strange,
 )
 from wslabel.training.events import Record
 from wslabel.training.learning import Pause, learn
@@ -57,7 +58,10 @@ def fit(
     """
     training = OngoingTraining(run, worker)
     if checkpoint is not None:
-        training.load(checkpoint)
+        try:
+            training.load(checkpoint)
+        except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise strange(run.name, error) from None
     keeping = None if checkpoints is None else _Keeping(training, checkpoints)
     while not training.is_done:
         record = training.epoch(None if keeping is None else keeping.pause)

@@ -1,22 +1,28 @@
-"""Run trials over a space of settings; the door to Ray Tune."""
+"""Run trials over a space of settings; the door to Ray Tune.
+
+Tune's own state is pickled, so it lies in a folder that is this process's own and goes with it.
+What a sweep goes on from is the values and results of its trials, which whoever calls keeps.
+"""
 
 import logging
 import os
+import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Protocol
 
-import pyarrow.fs as pafs
 import ray.tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
-from ray.tune.search import BasicVariantGenerator, SearchAlgorithm, Searcher
-from ray.tune.search.optuna import OptunaSearch
+from ray.tune.search import Searcher
 
-from wslabel.config.sweep import Asha, Dimension, Sweep
+from wslabel.config.sweep import Asha, Sweep
+from wslabel.errors import WslabelError
+from wslabel.training.draws import Values, draw, num_trials
 from wslabel.training.trainer import cause
 
-SCORE, EPOCH = "score", "epoch"
+SCORE, EPOCH, NETWORK = "score", "epoch", "network"
 HEAD = "node:__internal_head__"
 """A resource that every cluster's head has: what drives a group of workers needs no CPU."""
 
@@ -25,45 +31,43 @@ Trial = Callable[[Mapping[str, Any], Report], None]
 """Trains with some values of the searched keys, and reports after each epoch."""
 
 
-@dataclass(frozen=True)
-class SweepStorage:
-    """Where Tune keeps what it knows of a sweep, so that it goes on after a crash.
-
-    Attributes:
-        filesystem: Disk or S3.
-        folder: Folder of all sweeps.
-        name: Name of the sweep.
-    """
-
-    filesystem: pafs.FileSystem
-    folder: str
-    name: str
-
-    @property
-    def path(self) -> str:
-        """Spell the folder of the sweep."""
-        return f"{self.folder}/{self.name}"
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrialResult:
     """What became of one trial.
 
     Attributes:
         values: Values of the searched keys.
-        report: What it reported last.
+        network: Folder of its network; None where it failed.
+        scores: The best score so far after each epoch.
         error: Why it failed; None where it did not.
     """
 
-    values: dict[str, Any]
-    report: dict[str, Any]
-    error: str | None
+    values: Values
+    network: str | None = None
+    scores: tuple[float, ...] = ()
+    error: str | None = None
+
+
+class KeptTrials(Protocol):
+    """Where the trials of one sweep are kept; what is kept first stays."""
+
+    def values(self, number: int, draw: Callable[[], Values]) -> Values:
+        """Give the values of a trial, which are drawn if they are not kept yet."""
+        ...
+
+    def result(self, number: int) -> TrialResult | None:
+        """Give the result of a finished trial; None where it is not finished."""
+        ...
+
+    def keep(self, number: int, result: TrialResult) -> None:
+        """Keep the result of a finished trial."""
+        ...
 
 
 def search(
     sweep: Sweep,
     trial: Trial,
-    storage: SweepStorage,
+    kept: KeptTrials,
     *,
     resources: Mapping[str, float],
     concurrent: int,
@@ -73,77 +77,136 @@ def search(
     Args:
         sweep: What is searched, and how.
         trial: Trains once.
-        storage: Where Tune keeps its state.
+        kept: Where values and results are kept.
         resources: What each trial reserves; without any it runs beside the workers that it starts.
         concurrent: The most trials at a time.
+
+    Raises:
+        WslabelError: Values or results could not be kept, or what is kept is not of this sweep.
     """
+    left = LeftTrials(sweep, kept)
+    errors = _fit(sweep, trial, left, resources, concurrent) if left.numbers else {}
+    if left.failure is not None:
+        raise left.failure
+    return [_result(left, number, errors) for number in range(num_trials(sweep))]
+
+
+def _fit(
+    sweep: Sweep,
+    trial: Trial,
+    left: "LeftTrials",
+    resources: Mapping[str, float],
+    concurrent: int,
+) -> dict[int, str]:
+    """Run the trials that are left, and tell why some of them failed."""
     _be_quiet()
     function = ray.tune.with_resources(_trainable(trial), dict(resources) or {HEAD: 0.001})
-    if ray.tune.Tuner.can_restore(storage.path, storage_filesystem=storage.filesystem):
-        tuner = ray.tune.Tuner.restore(
-            storage.path,
-            function,
-            resume_unfinished=True,
-            restart_errored=True,
-            storage_filesystem=storage.filesystem,
-        )
-    else:
-        tuner = _tuner(sweep, function, storage, concurrent)
-    return [_trial_result(result) for result in tuner.fit()]
-
-
-def _trial_result(result: ray.tune.Result) -> TrialResult:
-    error = None if result.error is None else cause(result.error)
-    return TrialResult(dict(result.config or {}), dict(result.metrics or {}), error)
-
-
-def _tuner(
-    sweep: Sweep, function: Callable[..., None], storage: SweepStorage, concurrent: int
-) -> ray.tune.Tuner:
-    return ray.tune.Tuner(
-        function,
-        param_space={key: _domain(dimension) for key, dimension in sweep.search.items()},
-        tune_config=ray.tune.TuneConfig(
-            search_alg=_algorithm(sweep),
-            scheduler=_scheduler(sweep.asha),
-            num_samples=1 if sweep.method == "grid" else sweep.trials,
-            max_concurrent_trials=concurrent,
-            reuse_actors=True,
-            trial_dirname_creator=_folder,
-        ),
-        run_config=ray.tune.RunConfig(
-            name=storage.name,
-            storage_path=storage.folder,
-            storage_filesystem=storage.filesystem,
+    config = ray.tune.TuneConfig(
+        search_alg=left,
+        scheduler=_scheduler(sweep.asha, left.results),
+        num_samples=len(left.numbers),
+        max_concurrent_trials=concurrent,
+        reuse_actors=True,
+        trial_dirname_creator=_folder,
+    )
+    with tempfile.TemporaryDirectory(prefix="wslabel-sweep-") as folder:
+        run = ray.tune.RunConfig(
+            name="sweep",
+            storage_path=folder,
             verbose=0,
             failure_config=ray.tune.FailureConfig(max_failures=2),
-        ),
-    )
+        )
+        grid = ray.tune.Tuner(function, tune_config=config, run_config=run).fit()
+        failed = [result for result in grid if result.error is not None and result.config]
+        return {result.config["number"]: cause(result.error) for result in failed}
 
 
-def _algorithm(sweep: Sweep) -> SearchAlgorithm | Searcher:
-    if sweep.method == "optuna":
-        return OptunaSearch(metric=SCORE, mode="max", seed=sweep.seed)
-    return BasicVariantGenerator(random_state=sweep.seed)
+def _result(left: "LeftTrials", number: int, errors: Mapping[int, str]) -> TrialResult:
+    if number in left.results:
+        return left.results[number]
+    error = errors.get(number, "it ended without a score")
+    return TrialResult(values=left.values(number), error=error)
 
 
-def _domain(dimension: Dimension) -> object:
-    if dimension.grid is not None:
-        return ray.tune.grid_search(dimension.grid)
-    if dimension.choice is not None:
-        return ray.tune.choice(dimension.choice)
-    if dimension.integer is not None:
-        return ray.tune.randint(dimension.integer[0], dimension.integer[1] + 1)
-    if dimension.uniform is not None:
-        return ray.tune.uniform(*dimension.uniform)
-    assert dimension.log_uniform is not None
-    return ray.tune.loguniform(*dimension.log_uniform)
+class LeftTrials(Searcher):  # type: ignore[misc]
+    """Gives Tune the trials that are not finished, in the order of their numbers.
+
+    Attributes:
+        numbers: Trials that were left at the beginning.
+        results: Results of the finished trials, of earlier runs too.
+        failure: Why nothing could be kept any more; None where everything is.
+    """
+
+    def __init__(self, sweep: Sweep, kept: KeptTrials) -> None:
+        """See which trials are finished."""
+        super().__init__(metric=SCORE, mode="max")
+        self._sweep, self._kept = sweep, kept
+        found = ((number, kept.result(number)) for number in range(num_trials(sweep)))
+        self.results = {number: own for number, own in found if own is not None}
+        self.numbers = [n for n in range(num_trials(sweep)) if n not in self.results]
+        self.failure: WslabelError | None = None
+        self._waiting = list(self.numbers)
+        self._running: dict[str, int] = {}
+        self._scores: dict[int, dict[int, float]] = {}
+
+    def values(self, number: int) -> Values:
+        """Give the values of a trial, drawn from what is finished by now if they are new."""
+        finished = [
+            (own.values, own.scores[-1]) for _, own in sorted(self.results.items()) if own.scores
+        ]
+        return self._kept.values(number, lambda: draw(self._sweep, number, finished))
+
+    def suggest(self, trial_id: str) -> Any:
+        """Give the next trial, unless another run of the sweep has finished it meanwhile."""
+        try:
+            while self._waiting and self.failure is None:
+                number = self._waiting.pop(0)
+                done = self._kept.result(number)
+                if done is None:
+                    self._running[trial_id] = number
+                    return {"number": number, "values": dict(self.values(number))}
+                self.results[number] = done
+        except WslabelError as error:  # Tune would put an error of its own in its place
+            self.failure = error
+        return Searcher.FINISHED
+
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Note the score of an epoch; a trial that was started anew tells its epochs again."""
+        number = self._running[trial_id]
+        if SCORE in result:
+            self._scores.setdefault(number, {})[int(result[EPOCH])] = float(result[SCORE])
+
+    def on_trial_complete(
+        self,
+        trial_id: str,
+        result: Mapping[str, Any] | None = None,
+        error: bool = False,  # noqa: FBT001, FBT002 - Tune's signature
+    ) -> None:
+        """Keep the result of a trial that ended, or that was stopped early."""
+        number = self._running[trial_id]
+        if error or result is None or SCORE not in result:
+            return
+        self.on_trial_result(trial_id, result)
+        scores = tuple(score for _, score in sorted(self._scores[number].items()))
+        try:
+            own = TrialResult(values=self.values(number), network=result[NETWORK], scores=scores)
+            self._kept.keep(number, own)
+            self.results[number] = self._kept.result(number) or own
+        except WslabelError as failure:  # Tune would blame the trial
+            self.failure = failure
+
+    def save(self, checkpoint_path: str) -> None:
+        """Save nothing: what a sweep goes on from is kept elsewhere."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Restore nothing."""
 
 
-def _scheduler(asha: Asha | None) -> TrialScheduler:
+def _scheduler(asha: Asha | None, finished: Mapping[int, TrialResult]) -> TrialScheduler:
+    """Stop bad trials early, as measured by those of earlier runs too."""
     if asha is None:
         return FIFOScheduler()
-    return ASHAScheduler(
+    scheduler = ASHAScheduler(
         time_attr=EPOCH,
         metric=SCORE,
         mode="max",
@@ -152,11 +215,17 @@ def _scheduler(asha: Asha | None) -> TrialScheduler:
         reduction_factor=asha.reduction,
         stop_last_trials=False,
     )
+    for number, own in finished.items():
+        stand_in = SimpleNamespace(trial_id=f"finished-{number}")
+        scheduler.on_trial_add(None, stand_in)
+        for epoch, score in enumerate(own.scores, 1):
+            scheduler.on_trial_result(None, stand_in, {EPOCH: epoch, SCORE: score})
+    return scheduler
 
 
 def _trainable(trial: Trial) -> Callable[[dict[str, Any]], None]:
-    def train(values: dict[str, Any]) -> None:
-        trial(values, ray.tune.report)
+    def train(config: dict[str, Any]) -> None:
+        trial(config["values"], ray.tune.report)
 
     return train
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from wslabel.errors import StorageError, WslabelError
 from wslabel.storage.failures import reason_of
 from wslabel.storage.location import Location
@@ -19,6 +21,22 @@ UNLIKE_OURS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticErr
 def as_it_is(value: Any) -> Any:
     """Take what stands in a file for what it is."""
     return value
+
+
+def as_a(kind: Any) -> Parse:
+    """Make what stands in a file a value of a type, of a dataclass by the keys that it has."""
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
+
+    def parse(value: Any) -> Any:
+        try:
+            return adapter.validate_python(value)
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            place = ".".join(map(str, problem["loc"]))
+            reason = f"{place}: {problem['msg']}" if place else problem["msg"]
+            raise ValueError(reason) from None
+
+    return parse
 
 
 def read_json(location: Location, path: str, parse: Parse = as_it_is) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import pyarrow as pa
 
@@ -16,8 +17,11 @@ from wslabel.project.project import Project
 from wslabel.storage import files
 from wslabel.storage.location import Location
 from wslabel.storage.table import Table
-from wslabel.workspace.constants import Constants, NotMade
+from wslabel.workspace.constants import Constants, NotMade, as_a
 from wslabel.workspace.weight_files import locate
+
+Computed = Literal["float32", "bfloat16", "float16"]
+"""Precisions that a network may be computed in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,13 +127,13 @@ def _extractor(name: str, settings: FeatureConfig, s3: S3, constants: Constants)
     extractor = Extractor(name=name, settings=settings, identity=identity, weights_sha256=sha256)
     try:
         info = constants.get_or_make(
-            f"card-{identity}", lambda: local.describe(weights).to_dict(), ModelInfo.from_dict
+            f"card-{identity}", lambda: local.describe(weights).to_dict(), as_a(ModelInfo)
         )
     except NotMade:
         return extractor  # as if its precision were open
     precision = settings.precision
     if precision == "auto":
-        precision = constants.get(f"precision-{identity}")
+        precision = constants.get(f"precision-{identity}", as_a(Computed))
     return replace(extractor, info=info, precision=precision)
 
 

@@ -19,7 +19,7 @@ from wslabel.features.feature import NetworkFeatureConfig
 from wslabel.labeling.applier import LFApplier
 from wslabel.labeling.labeling_function import FeatureFacts, LFConfig
 from wslabel.storage import files
-from wslabel.workspace.constants import Constants
+from wslabel.workspace.constants import Constants, as_a
 from wslabel.workspace.extractors import Extractor, localized
 from wslabel.workspace.quantiles import Quantiles
 from wslabel.workspace.weight_files import locate
@@ -34,12 +34,19 @@ class Functions:
     Attributes:
         applier: The functions together.
         identity: Fingerprint of what decides their votes beside the tables that they read.
-        modules: Modules of the user's own that workers need by value.
     """
 
     applier: LFApplier
     identity: str
-    modules: tuple[ModuleType, ...] = ()
+
+    @property
+    def modules(self) -> tuple[ModuleType, ...]:
+        """Import the modules of the user's own, none of which has been run before.
+
+        Raises:
+            ConfigError: One cannot be imported, or holds no such function.
+        """
+        return tuple(module for lf in self.applier.functions for module in lf.modules)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,16 +82,15 @@ class FunctionContext:
             for config, one in zip(settings, made, strict=True)
         ]
         identity = fingerprint(self.classes, identities)
-        modules = tuple(module for one in made for module in one.modules)
-        return Functions(applier, identity, modules)
+        return Functions(applier, identity)
 
     def facts(self, feature: str) -> FeatureFacts:
         """Tell what is known of a feature."""
         return self.extractors[feature].facts
 
-    def constant(self, name: str, make: Callable[[], T]) -> T:
+    def constant(self, name: str, make: Callable[[], T], kind: Any = Any) -> T:
         """Look up a value, or compute and keep it."""
-        value: T = self.constants.get_or_make(name, make)
+        value: T = self.constants.get_or_make(name, make, as_a(kind))
         return value
 
     def local_file(self, uri: str) -> tuple[Path, str]:
@@ -96,7 +102,8 @@ class FunctionContext:
         """Look prompts up one by one; the model is loaded once, for those that are new."""
         extractor = self.extractors[feature]
         names = {text: f"prompt-{fingerprint(extractor.identity, text)}" for text in texts}
-        new = [text for text, name in names.items() if self.constants.get(name) is None]
+        parse = partial(_of_prompt, extractor)
+        new = [text for text, name in names.items() if self.constants.get(name, parse) is None]
 
         @cache
         def embedded() -> dict[str, list[float]]:
@@ -109,7 +116,7 @@ class FunctionContext:
             return {"text": text, "vector": embedded()[text]}
 
         look_up = self.constants.get_or_make
-        return [look_up(names[text], partial(make, text))["vector"] for text in texts]
+        return [look_up(names[text], partial(make, text), parse) for text in texts]
 
     def image_vector(
         self, feature: str, uri: str, crop: tuple[float, float, float, float] | None, where: str
@@ -120,7 +127,7 @@ class FunctionContext:
         anchor = fingerprint(content, crop)
         name = f"example-{fingerprint(extractor.identity, anchor)}"
         make = partial(self._embedded_example, extractor, path, crop, where)
-        return anchor, self.constants.get_or_make(name, make)
+        return anchor, self.constants.get_or_make(name, make, partial(_vector, extractor))
 
     def _embedded_example(
         self,
@@ -147,3 +154,17 @@ class FunctionContext:
         if self.quantiles is None:
             return math.nan
         return self.quantiles.cosine(self.extractors[feature], vector, share)
+
+
+def _of_prompt(extractor: Extractor, kept: Mapping[str, Any]) -> list[float]:
+    """Take the vector out of what is kept of a prompt."""
+    return _vector(extractor, kept["vector"])
+
+
+def _vector(extractor: Extractor, kept: object) -> list[float]:
+    """Take a vector in the space of a feature's images for what it must be."""
+    vector: list[float] = as_a(list[float])(kept)
+    assert extractor.info is not None
+    if len(vector) != extractor.info.embedding_dim:
+        raise ValueError(f"{len(vector)} numbers, expected {extractor.info.embedding_dim}")
+    return vector

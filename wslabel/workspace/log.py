@@ -4,11 +4,33 @@ import json
 import time
 import uuid
 from collections.abc import Mapping
-from operator import itemgetter
+from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from wslabel.storage.location import Location
-from wslabel.workspace.constants import read_json
+from wslabel.workspace.constants import as_a, read_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What a stage did in one run.
+
+    Attributes:
+        stage: Name of the stage.
+        finished: When it had finished, in seconds since 1970.
+        made: Files that it made.
+        num_images: Images that it went through.
+        seconds: Seconds that it took.
+        errors: Images that failed, by kind of error.
+    """
+
+    stage: str
+    finished: float
+    made: int
+    num_images: int = 0
+    seconds: float = 0.0
+    errors: Mapping[str, int] = field(default_factory=dict)
 
 
 def note(location: Location, entry: Mapping[str, Any]) -> None:
@@ -19,12 +41,8 @@ def note(location: Location, entry: Mapping[str, Any]) -> None:
     location.create(f"logs/{stamp}-{entry['stage']}-{uuid.uuid4().hex[:8]}.json", data)
 
 
-def read(location: Location) -> list[dict[str, Any]]:
+def read(location: Location) -> list[Entry]:
     """Give all entries in the order in which stages finished."""
     names = [f"logs/{entry.path}" for entry in location.files("logs")]
-    found = location.read_many(names, lambda name: read_json(location, name, _entry))
-    return sorted(found, key=itemgetter("finished"))
-
-
-def _entry(noted: Mapping[str, Any]) -> dict[str, Any]:
-    return {**noted, "finished": float(noted["finished"])}
+    found = location.read_many(names, lambda name: read_json(location, name, as_a(Entry)))
+    return sorted(found, key=attrgetter("finished"))

@@ -15,6 +15,22 @@ CARD = "card.json"
 NOT_IN_NETWORK = WHERE_IT_RUNS | {"labels", "variants", "weights", "precision", "probe"}
 """Settings that do not change which network comes out, or count by what they stand for."""
 
+Figures = dict[str, float]
+"""What an epoch was like."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the card of a network tells of its training.
+
+    Attributes:
+        history: What each epoch was like.
+        metrics: What the best epoch was like.
+    """
+
+    history: list[Figures]
+    metrics: Figures
+
 
 @dataclass(frozen=True, kw_only=True)
 class Network:

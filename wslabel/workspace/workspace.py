@@ -19,11 +19,11 @@ from wslabel.labeling.labeling_function import features_of
 from wslabel.project.project import Project
 from wslabel.storage.location import Location
 from wslabel.storage.table import Generations, Table, error_count, shard_name, superseded
-from wslabel.workspace.constants import Constants, Parse, as_it_is, read_json
-from wslabel.workspace.extractors import Extractor, extractors
+from wslabel.workspace.constants import Constants, Parse, as_a, as_it_is, read_json
+from wslabel.workspace.extractors import Computed, Extractor, extractors
 from wslabel.workspace.functions import FunctionContext, Functions
 from wslabel.workspace.groups import GroupTable, group_items
-from wslabel.workspace.networks import NETWORK, NOT_IN_NETWORK, Network
+from wslabel.workspace.networks import CARD, NETWORK, NOT_IN_NETWORK, Card, Network
 from wslabel.workspace.quantiles import Quantiles
 from wslabel.workspace.shard_reader import FoldPart
 from wslabel.workspace.weight_files import start_sha256
@@ -108,7 +108,7 @@ class Workspace:
     def keep_precisions_of(self, other: "Workspace") -> None:
         """Let features be computed as in another workspace, not as is fastest on this machine."""
         for extractor in self.extractors.values():
-            precision = other.constants.get(f"precision-{extractor.identity}")
+            precision = other.constants.get(f"precision-{extractor.identity}", as_a(Computed))
             if extractor.is_network and precision is not None:
                 self.constants.keep(f"precision-{extractor.identity}", precision)
 
@@ -281,6 +281,11 @@ class Workspace:
         settings = self.project.pretraining
         assert settings is not None
         return f"probe-{fingerprint(self.pretrained, settings.probe)}"
+
+    def card(self, network: Network) -> Card:
+        """Read what the card of a trained network tells of its training."""
+        card: Card = self.read_json(f"{network.folder}/{CARD}", as_a(Card))
+        return card
 
     def predictions(self, network: Network) -> GroupTable:
         """The predictions of a trained network."""

@@ -87,7 +87,7 @@ class TrainedNetwork:
     def load(self) -> Predictor:
         """Load it on the device that this process may use."""
         data = self.location.read(self.file).to_pybytes()
-        return Predictor(self.build, data, per_class=self.per_class)
+        return Predictor(self.build, data, per_class=self.per_class, name=self.file)
 
     def read_judged(self, shard: int, values: np.ndarray, known_N: np.ndarray) -> JudgedInputs:
         """Take the inputs of the images of a shard that it has not learned from."""

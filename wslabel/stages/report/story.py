@@ -1,7 +1,7 @@
 """What was run: images by class and split, and the time that each stage took."""
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from wslabel import schema
 from wslabel.report.presentation import SCREENFUL, Column, Kind, Row, Section, Table
@@ -48,22 +48,21 @@ def _counts(images: Images, truth: str | None) -> tuple[int, ...]:
 
 def _time_table(workspace: Workspace) -> Table:
     """Add up what all runs so far spent in each stage."""
-    totals: dict[str, Counter[str]] = defaultdict(Counter)
+    by_stage: dict[str, list[log.Entry]] = {}
     for entry in log.read(workspace.location):
-        totals[entry["stage"]].update(
-            made=entry["made"], images=entry["num_images"], seconds=entry["seconds"]
-        )
+        by_stage.setdefault(entry.stage, []).append(entry)
     counts = (Column("made", Kind.COUNT), Column("seconds", Kind.SECONDS))
     rates = (Column("images", Kind.COUNT), Column("images/s", Kind.SECONDS))
     return Table(
         title="Time, over all runs so far",
         columns=(Column("stage"), *counts, *rates),
-        rows=tuple(_stage(stage, total) for stage, total in totals.items()),
+        rows=tuple(_stage(stage, entries) for stage, entries in by_stage.items()),
         is_detail=True,
     )
 
 
-def _stage(stage: str, total: Counter[str]) -> Row:
-    images = total["images"] or None
-    rate = images / total["seconds"] if images and total["seconds"] else None
-    return stage, total["made"], total["seconds"], images, rate
+def _stage(stage: str, entries: Sequence[log.Entry]) -> Row:
+    seconds = sum(entry.seconds for entry in entries)
+    images = sum(entry.num_images for entry in entries) or None
+    rate = images / seconds if images and seconds else None
+    return stage, sum(entry.made for entry in entries), seconds, images, rate

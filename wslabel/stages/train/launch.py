@@ -36,7 +36,7 @@ def launch(workspace: Workspace, stage: str, runs: Sequence[Run]) -> None:
         check_start(run.build, run.settings, workspace.project.s3)
     is_light = all(_is_light(workspace, run.settings) for run in runs)
     if not is_light:
-        refuse_too_many(runs[0].settings, connect(workspace.project.engine))
+        refuse_too_many(runs[0].settings, connect())
     store = WorkspaceModels(workspace.location)
     with showing(stage, sum(run.settings.epochs for run in runs)) as show:
         if is_light:

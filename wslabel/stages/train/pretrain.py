@@ -8,6 +8,7 @@ from wslabel.stages.result import PretrainResult
 from wslabel.stages.train.launch import launch
 from wslabel.stages.train.probe import probe
 from wslabel.stages.train.runs import pretraining_run
+from wslabel.workspace.constants import as_a
 from wslabel.workspace.requirements import require_features, require_labels
 from wslabel.workspace.workspace import Workspace
 
@@ -40,6 +41,6 @@ def _probe(workspace: Workspace, settings: Pretraining) -> Mapping[str, float] |
     if settings.probe == "weak":
         require_labels(workspace)
     scores: Mapping[str, float] = workspace.constants.get_or_make(
-        workspace.probe, lambda: probe(workspace, settings)
+        workspace.probe, lambda: probe(workspace, settings), as_a(dict[str, float])
     )
     return scores
