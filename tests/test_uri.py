@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wslabel.storage.uri import BESIDE_A_SIGNATURE, SECRETS, shown
+from wslabel.uri import BESIDE_A_SIGNATURE, SECRETS, shown
 
 AMAZON = (
     "https://b.s3.amazonaws.com/a%20b.jpg?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=HUSH"
