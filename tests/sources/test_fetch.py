@@ -10,11 +10,11 @@ import boto3
 import pytest
 
 from tests.conftest import S3Server
-from tests.sources.web import DATA, Answers
+from tests.sources.web import DATA, Answers, fetcher
 from wslabel.config.base import S3
 from wslabel.errors import StorageError, TransientStorageError
 from wslabel.schema import ERROR_KINDS
-from wslabel.sources import fetch
+from wslabel.sources import web as web_module
 from wslabel.sources.fetch import Fetcher, Unfetchable
 from wslabel.storage.location import Location
 from wslabel.storage.s3 import SDK_ATTEMPTS
@@ -85,7 +85,7 @@ class TestS3:
 
 class TestWeb:
     def test_good_bytes_come_as_they_are(self, web: str) -> None:
-        assert Fetcher(S3())(f"{web}/200/a.jpg") == DATA
+        assert fetcher()(f"{web}/200/a.jpg") == DATA
 
     @pytest.mark.parametrize(
         ("status", "kind"),
@@ -96,57 +96,57 @@ class TestWeb:
     )
     def test_an_answer_that_will_stay_has_a_kind(self, web: str, status: int, kind: str) -> None:
         with pytest.raises(Unfetchable) as caught:
-            Fetcher(S3())(f"{web}/{status}/a.jpg")
+            fetcher()(f"{web}/{status}/a.jpg")
         assert caught.value.kind == kind
         assert Answers.asked[f"/{status}/a.jpg"] == 1
 
     def test_a_server_that_was_busy_is_asked_again(self, web: str) -> None:
-        assert Fetcher(S3())(f"{web}/shaky/a.jpg") == DATA
+        assert fetcher()(f"{web}/shaky/a.jpg") == DATA
         assert Answers.asked["/shaky/a.jpg"] == 2
 
     @pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 522])
     def test_a_server_that_stays_busy_is_transient(self, web: str, status: int) -> None:
         with pytest.raises(TransientStorageError, match=f"HTTP {status}"):
-            Fetcher(S3())(f"{web}/{status}/a.jpg", lambda _: 0.3)
+            fetcher()(f"{web}/{status}/a.jpg", lambda _: 0.3)
         assert Answers.asked[f"/{status}/a.jpg"] > 1
 
     def test_a_server_that_asks_for_a_rest_gets_it(self, web: str) -> None:
         start = time.monotonic()
-        assert Fetcher(S3())(f"{web}/rest/a.jpg") == DATA
+        assert fetcher()(f"{web}/rest/a.jpg") == DATA
         assert time.monotonic() - start >= 1.0
         assert Answers.asked["/rest/a.jpg"] == 2
 
     def test_a_redirect_that_leads_nowhere_is_missing(self, web: str) -> None:
         with pytest.raises(Unfetchable, match=r"^missing"):
-            Fetcher(S3())(f"{web}/circle/a.jpg")
+            fetcher()(f"{web}/circle/a.jpg")
 
     @pytest.mark.parametrize("kind", ["short", "chunks", "hangup", "garbage"])
     def test_an_answer_that_ends_early_is_asked_for_again(self, web: str, kind: str) -> None:
-        assert Fetcher(S3())(f"{web}/{kind}/a.jpg") == DATA
+        assert fetcher()(f"{web}/{kind}/a.jpg") == DATA
         assert Answers.asked[f"/{kind}/a.jpg"] == 2
 
     def test_a_server_that_falls_silent_is_left(
         self, web: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(fetch, "READ_S", 0.3)
+        monkeypatch.setattr(web_module, "READ_S", 0.3)
         start = time.monotonic()
         with pytest.raises(TransientStorageError, match=r"(?i)time"):
-            Fetcher(S3())(f"{web}/silent/a.jpg", lambda _: 0.0)
+            fetcher()(f"{web}/silent/a.jpg", lambda _: 0.0)
         assert time.monotonic() - start < 20.0
 
     @pytest.mark.parametrize("uri", ["http://nohost.invalid/a.jpg", "http://127.0.0.1:9/a.jpg"])
     def test_a_host_that_is_not_there_is_transient(self, uri: str) -> None:
         with pytest.raises(TransientStorageError, match=r"^http://.*/a\.jpg: storage failed once"):
-            Fetcher(S3())(uri, lambda _: 0.0)
+            fetcher()(uri, lambda _: 0.0)
 
     @pytest.mark.parametrize("kind", ["404", "403", "503", "short", "circle", "silent"])
     def test_no_message_holds_a_signature(
         self, web: str, kind: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(fetch, "READ_S", 0.3)
+        monkeypatch.setattr(web_module, "READ_S", 0.3)
         uri = f"{web}/{kind}/signed.jpg?X-Amz-Signature=HUSH&X-Amz-Credential=HUSH&size=2"
         with pytest.raises((Unfetchable, TransientStorageError)) as caught:
-            Fetcher(S3())(uri, lambda _: 0.0)
+            fetcher()(uri, lambda _: 0.0)
         assert f"{web}/{kind}/signed.jpg?size=2" in str(caught.value)
         assert "HUSH" not in "".join(traceback.format_exception(caught.value))
         assert any("HUSH" in asked for asked in Answers.asked)  # the server gets all of it

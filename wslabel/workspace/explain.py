@@ -11,7 +11,7 @@ from wslabel.labeling.applier import own_batches
 from wslabel.labeling.labeling_function import features_of
 from wslabel.schema import ABSTAIN
 from wslabel.storage.table import Table, shard_name
-from wslabel.uri import hushed
+from wslabel.uri import hushed, shown
 from wslabel.workspace.batches import batch_reader
 from wslabel.workspace.groups import GroupTable
 from wslabel.workspace.requirements import require_features
