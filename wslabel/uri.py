@@ -7,11 +7,11 @@ ids of images, messages, pages and exports have the uri without.
 import re
 from urllib.parse import unquote
 
-_WEB = re.compile(r"(?:[\w+.-]+::)*(?:https?|ftps?|sftp)://", re.IGNORECASE)
-_PASSWORD = r"[^/?#\[]*:(?!\d*(?:[/?#]|$)).*@"
-"""A user and a password that may hold a slash: what follows the colon is no port."""
-_WEB_USER = re.compile(rf"(?<=://)(?:{_PASSWORD}|[^/?#]*@)")
-_USER = re.compile(rf"^([^/?#]*?://){_PASSWORD}")
+_WEB = re.compile(r"(?:\S*::)?(?:https?|ftps?|sftp)://", re.IGNORECASE)
+_SLASHED = r"[^/?#@\[]*:(?!\d*(?:[/?#]|$))[^@]*@"
+"""A user and a password with a slash in it: what follows the colon is no port."""
+_WEB_USER = re.compile(rf"(?<=://)(?:[^/?#]*@|{_SLASHED})")
+_USER = re.compile(rf"^([^/?#]*?://)(?:[^/?#@]*:[^/?#]*@|{_SLASHED})")
 _IN_TEXT = re.compile(r"[A-Za-z][\w+.-]*(?:::[A-Za-z][\w+.-]*)*://[^\s'\"<>\\]+")
 
 SIGNING = ("x-amz-", "x-goog-", "x-oss-", "x-cos-", "x-obs-", "x-ms-")

@@ -1,21 +1,30 @@
 """A uri becomes bytes, or a named kind of failure that will stay."""
 
+import gzip
+import sys
 import time
 import traceback
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import boto3
+import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from tests.conftest import S3Server
-from tests.sources.web import DATA, Answers, fetcher
+from tests.sources.web import DATA, Answers, Trusting, fetcher
 from wslabel.config.base import S3
+from wslabel.engine.room import Closed, Room
 from wslabel.errors import StorageError, TransientStorageError
 from wslabel.schema import ERROR_KINDS
+from wslabel.sources import fetch as fetch_module
 from wslabel.sources import web as web_module
-from wslabel.sources.fetch import Fetcher, Unfetchable
+from wslabel.sources.allowed import Allowed
+from wslabel.sources.fetch import Fetcher, Unfetchable, open_stream
 from wslabel.storage.location import Location
 from wslabel.storage.s3 import SDK_ATTEMPTS
 
@@ -223,6 +232,188 @@ class TestPlacesThatServeNobody:
         with pytest.raises(StorageError, match=r"(?i)credentials") as caught:
             Fetcher(S3(endpoint=web, region="us-east-1"))("s3://200-bucket/x/a.jpg")
         assert type(caught.value) is StorageError
+
+
+class TestLimits:
+    """An image of more bytes than allowed is refused before they are read, where that is known."""
+
+    LIMIT = 2**16
+
+    @pytest.fixture
+    def fetch(self) -> Callable[[str], str | bytes]:
+        limited = Fetcher(S3(), Trusting(), max_bytes=self.LIMIT)
+
+        def kind_of(uri: str) -> str | bytes:
+            try:
+                return limited(uri, lambda _: 0.0)
+            except Unfetchable as error:
+                return error.kind
+
+        return kind_of
+
+    def test_of_disk(self, fetch: Callable[[str], str | bytes], tmp_path: Path) -> None:
+        path = tmp_path / "a.jpg"
+        with path.open("wb") as stream:
+            stream.truncate(2**40)  # more than the memory of any machine
+        assert fetch(str(path)) == "too_large"
+        assert fetch(f"{path}#bytes=0-{self.LIMIT}") == "too_large"
+        assert fetch(f"{path}#bytes=1-{self.LIMIT}") == b"\0" * self.LIMIT
+
+    def test_of_s3(self, bucket: Location) -> None:
+        limited = Fetcher(bucket.s3, max_bytes=self.LIMIT)
+        for size in (self.LIMIT, self.LIMIT + 1):
+            bucket.create(f"{size}.jpg", b"x" * size)
+        assert limited(bucket.uri(f"{self.LIMIT}.jpg")) == b"x" * self.LIMIT
+        uri = bucket.uri(f"{self.LIMIT + 1}.jpg")
+        with pytest.raises(Unfetchable, match=r"too_large: .*: 65,537 bytes"):
+            limited(uri)
+        with pytest.raises(Unfetchable, match="too_large"):
+            limited(f"{uri}#bytes=0-{self.LIMIT}")
+        assert limited(f"{uri}#bytes=1-{self.LIMIT}") == b"x" * self.LIMIT
+
+    @pytest.mark.parametrize("kind", ["endless", "huge"])
+    def test_of_the_web(self, fetch: Callable[[str], str | bytes], web: str, kind: str) -> None:
+        """One server says how much will come, the other never ends."""
+        start = time.monotonic()
+        assert fetch(f"{web}/{kind}/a.jpg") == "too_large"
+        assert Answers.sent[f"/{kind}/a.jpg"] <= (0 if kind == "huge" else 2**24)
+        assert time.monotonic() - start < 10.0
+
+    def test_of_a_range_that_the_web_gives_all_of(
+        self, fetch: Callable[[str], str | bytes], web: str
+    ) -> None:
+        Answers.data["/200/all.tar"] = bytes(range(256)) * 2**10  # more than the limit
+        assert fetch(f"{web}/200/all.tar") == "too_large"
+        assert fetch(f"{web}/200/all.tar#bytes=70000-70255") == bytes(range(112, 256)) + bytes(
+            range(112)
+        )
+        assert fetch(f"{web}/200/all.tar#bytes=262100-262200") == "missing"
+        assert fetch(f"{web}/200/all.tar#bytes=5-4") == b""
+
+    def test_of_the_memory(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        def full(_: object) -> bytes:
+            raise MemoryError
+
+        monkeypatch.setattr(fetch_module, "_from_disk", full)
+        with pytest.raises(Unfetchable, match="too_large"):
+            Fetcher(S3())(str(tmp_path))
+
+    def test_there_is_room_before_bytes_are_read(self, bucket: Location, web: str) -> None:
+        bucket.create("a.jpg", DATA)
+        for fetch, uri in (
+            (Fetcher(bucket.s3), bucket.uri("a.jpg")),
+            (fetcher(), f"{web}/200/a.jpg"),
+            (fetcher(), f"{web}/chunks/room.jpg"),
+            (fetcher(), __file__),
+        ):
+            room = Room(1)
+            data = fetch(uri, None, room.at(0))
+            assert room.used == len(data) > 1
+            room.close()
+            with pytest.raises(Closed):
+                fetch(uri, None, room.at(1))
+            assert room.used == len(data)
+
+
+class Broken(MemoryFileSystem):  # type: ignore[misc]
+    """A cloud's store whose library raises what its name says."""
+
+    protocol = "gs"
+    cachable = False
+
+    def cat_file(self, path: str, **_: Any) -> bytes:
+        error = type(path.rpartition("/")[2], (Exception,), {})
+        raise error("https://me:HUSH@host/a?sig=HUSH")
+
+
+class TestOtherClouds:
+    """Their libraries are not installed here; one of fsspec's own stands in."""
+
+    def _store(self, monkeypatch: pytest.MonkeyPatch, kind: type) -> None:
+        monkeypatch.setattr(MemoryFileSystem, "store", {})
+        monkeypatch.setattr(fsspec, "get_filesystem_class", lambda _: kind)
+        monkeypatch.setattr(fetch_module, "unreadable", lambda _: None)
+
+    def test_their_objects_are_fetched(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._store(monkeypatch, MemoryFileSystem)
+        MemoryFileSystem().pipe_file("gs://bucket/a.jpg", DATA)
+        fetch = Fetcher(S3(), max_bytes=len(DATA))
+        assert fetch("gs://bucket/a.jpg") == DATA
+        assert fetch("gs://bucket/a.jpg#bytes=2-5") == DATA[2:6]
+        for uri, limit in (("none.jpg", 99), ("a.jpg#bytes=5-99", 99), ("a.jpg", 3)):
+            with pytest.raises(Unfetchable, match="too_large" if limit == 3 else "missing"):
+                Fetcher(S3(), max_bytes=limit)(f"gs://bucket/{uri}")
+        with pytest.raises(Unfetchable, match=r"denied: .*images\.allow"):
+            Fetcher(S3(), Allowed(("gs://mine",), only=True))("gs://bucket/a.jpg")
+
+    @pytest.mark.parametrize("name", ["BadZipFile", "KeyError", "DecodeError"])
+    def test_what_their_libraries_raise_is_a_row(
+        self, name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        self._store(monkeypatch, Broken)
+        MemoryFileSystem().pipe_file(f"gs://bucket/{name}", DATA)
+        with pytest.raises(Unfetchable, match=r"^missing: gs://bucket"):
+            Fetcher(S3())(f"gs://bucket/{name}")
+        assert f"gs://bucket/{name}: {name}: https://host/a" in caplog.text
+        assert "HUSH" not in caplog.text
+
+    @pytest.mark.parametrize("name", ["ServiceRequestError", "ConnectionError", "ReadTimeout"])
+    def test_what_passes_is_tried_again(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._store(monkeypatch, Broken)
+        MemoryFileSystem().pipe_file(f"gs://bucket/{name}", DATA)
+        with pytest.raises(TransientStorageError, match=name):
+            Fetcher(S3())(f"gs://bucket/{name}", lambda _: 0.0)
+
+    def test_a_package_that_is_absent_stops_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "adlfs", None)
+        with pytest.raises(StorageError, match=r"adlfs is not installed; pip install"):
+            Fetcher(S3())("az://bucket/a.jpg")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "zip://x::simplecache::http://127.0.0.1:9/a.zip",
+        *("file:///etc/passwd", "local:///etc/passwd", "memory://a", "data:///,a", "ftp://h/a"),
+        *("github://o:r@/a", "reference://a", "dir::file:///etc/passwd", "HTTP://127.0.0.1:9/"),
+    ],
+)
+def test_no_other_scheme_is_opened(uri: str) -> None:
+    """A manifest of before may hold such uris; new ones are refused when images are listed."""
+    start = time.monotonic()
+    with pytest.raises(Unfetchable, match=r"^denied: .*unknown scheme"):
+        Fetcher(S3())(uri)
+    with pytest.raises(StorageError, match="unknown scheme"):
+        open_stream(uri, S3())
+    assert time.monotonic() - start < 1.0
+
+
+class TestStreams:
+    def test_a_stream_of_the_web_is_read_to_its_end(self, web: str) -> None:
+        Answers.data["/200/lines.csv"] = b"a,b\n" * 2**19
+        with open_stream(f"{web}/200/lines.csv", S3()) as stream:
+            pieces = iter(lambda: stream.read(10**6), b"")
+            assert b"".join(pieces) == Answers.data["/200/lines.csv"]
+        Answers.data["/200/lines.csv.gz?sig=HUSH"] = gzip.compress(b"a,b\n" * 9)
+        with open_stream(f"{web}/200/lines.csv.gz?sig=HUSH", S3()) as stream:
+            assert stream.read() == b"a,b\n" * 9
+
+    def test_one_that_ends_early_is_told(self, web: str) -> None:
+        with (
+            pytest.raises(TransientStorageError, match="Payload") as caught,
+            open_stream(f"{web}/short/a.csv?sig=HUSH", S3()) as stream,
+        ):
+            list(iter(lambda: stream.read(10**6), b""))
+        assert "HUSH" not in "".join(traceback.format_exception(caught.value))
+
+    def test_what_is_not_there_is_told(self, web: str) -> None:
+        with pytest.raises(FileNotFoundError, match="HTTP 404"):
+            open_stream(f"{web}/404/a.csv", S3())
+
+    def test_it_leads_to_no_private_address_of_others(self, web: str) -> None:
+        other = web.replace("127.0.0.1", "127.0.0.2")
+        with pytest.raises(PermissionError, match=r"127\.0\.0\.2 is not public"):
+            open_stream(f"{web}/away/{other}/200/a.csv", S3())
 
 
 def test_every_kind_is_one_of_the_schema() -> None:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from wslabel.config.base import S3
@@ -23,6 +23,7 @@ class Answers(BaseHTTPRequestHandler):
     asked: dict[str, int]
     data: dict[str, bytes]
     statuses: dict[str, int]
+    sent: dict[str, int]
     lock = threading.Lock()
 
     def do_GET(self) -> None:
@@ -97,6 +98,29 @@ class Answers(BaseHTTPRequestHandler):
     def silent(self, *, is_first: bool) -> None:
         time.sleep(1.0)
 
+    def away(self, *, is_first: bool) -> None:
+        self.answer(302, headers={"Location": self.path.partition("/away/")[2]})
+
+    def huge(self, *, is_first: bool) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(2**40))
+        self.end_headers()
+        self.sent[self.path] = 0
+        time.sleep(0.5)
+        with suppress(OSError):
+            while True:
+                self.sent[self.path] += self.wfile.write(bytes(2**16))
+
+    def endless(self, *, is_first: bool) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.sent[self.path] = 0
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b"10000\r\n%s\r\n" % bytes(2**16))
+                self.sent[self.path] += 2**16
+
     def log_message(self, *_: object) -> None:
         """Be quiet."""
 
@@ -104,7 +128,7 @@ class Answers(BaseHTTPRequestHandler):
 @contextmanager
 def serving() -> Iterator[str]:
     """Serve on this machine, and give the address."""
-    Answers.asked, Answers.data, Answers.statuses = {}, {}, {}
+    Answers.asked, Answers.data, Answers.statuses, Answers.sent = {}, {}, {}, {}
     with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))

@@ -57,6 +57,8 @@ def absolute(folder: Path, path: str) -> str:
 def place(path: str, info: ValidationInfo) -> str:
     """Make a path absolute; an s3:// uri stays as it is, any other scheme is refused."""
     folder = folder_of(info)
+    if path.startswith("s3://") and "@" in path[5:].partition("/")[0]:
+        raise refuse("a bucket must not carry credentials; set them in the environment")
     if folder is None or path.startswith("s3://"):
         return path
     if is_remote(path):

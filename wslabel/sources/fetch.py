@@ -328,13 +328,20 @@ def open_stream(uri: str, s3: S3) -> pa.NativeFile:
     if scheme is None:
         stream: pa.NativeFile = pa.OSFile(uri)
     elif scheme == "s3":
-        stream = retrying(lambda: s3_reader(s3).open_input_stream(uri[5:], compression=None), uri)
+        stream = retrying(lambda: _s3_stream(uri, s3), shown(uri))
     elif scheme in ("http", "https"):
         stream = pa.PythonFile(retrying(lambda: _WebStream(uri), shown(uri)), "r")
     else:
         stream = pa.PythonFile(fsspec.get_filesystem_class(scheme)().open(uri), "r")
     is_packed = shown(uri).partition("?")[0].endswith(".gz")
     return pa.CompressedInputStream(stream, "gzip") if is_packed else stream
+
+
+def _s3_stream(uri: str, s3: S3) -> pa.NativeFile:
+    try:
+        return s3_reader(s3).open_input_stream(uri.removeprefix("s3://"), compression=None)
+    except pa.ArrowInvalid:
+        raise FileNotFoundError(f"{shown(uri)}: this can be no object") from None
 
 
 class _WebStream:
