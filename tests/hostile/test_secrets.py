@@ -16,15 +16,18 @@ from wslabel.project.loading import load
 from wslabel.sources import shard_fetcher
 from wslabel.sources import web as web_module
 from wslabel.sources.allowed import Allowed
-from wslabel.sources.fetch import Fetcher, Unfetchable, open_stream
+from wslabel.sources.fetch import Fetcher, Unfetchable
+from wslabel.sources.stream import open_stream
 from wslabel.storage import failures
 from wslabel.storage.location import Location
 from wslabel.storage.s3 import endpoint_of
 from wslabel.storage.table import Table
 
 QUERY = "size=2&X-Amz-Signature=HUSH&X-Amz-Credential=HUSH&token=HUSH"
-KINDS = ("404", "403", "503", "429", "short", "chunks", "hangup", "garbage", "silent", "circle",
-         "endless", "huge", "away/http://u:HUSH@127.0.0.3:9/x?sig=HUSH", "away/ftp://u:HUSH@h/x")  # fmt: skip
+KINDS = (
+    *("404", "403", "503", "429", "short", "chunks", "hangup", "garbage", "silent", "circle"),
+    *("endless", "huge", "away/http://u:HUSH@127.0.0.3:9/x?sig=HUSH", "away/ftp://u:HUSH@h/x"),
+)
 
 
 @pytest.fixture(autouse=True)

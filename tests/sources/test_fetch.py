@@ -1,6 +1,5 @@
 """A uri becomes bytes, or a named kind of failure that will stay."""
 
-import gzip
 import sys
 import time
 import traceback
@@ -24,7 +23,7 @@ from wslabel.schema import ERROR_KINDS
 from wslabel.sources import fetch as fetch_module
 from wslabel.sources import web as web_module
 from wslabel.sources.allowed import Allowed
-from wslabel.sources.fetch import Fetcher, Unfetchable, open_stream
+from wslabel.sources.fetch import Fetcher, Unfetchable
 from wslabel.storage.location import Location
 from wslabel.storage.s3 import SDK_ATTEMPTS
 
@@ -383,37 +382,7 @@ def test_no_other_scheme_is_opened(uri: str) -> None:
     start = time.monotonic()
     with pytest.raises(Unfetchable, match=r"^denied: .*unknown scheme"):
         Fetcher(S3())(uri)
-    with pytest.raises(StorageError, match="unknown scheme"):
-        open_stream(uri, S3())
     assert time.monotonic() - start < 1.0
-
-
-class TestStreams:
-    def test_a_stream_of_the_web_is_read_to_its_end(self, web: str) -> None:
-        Answers.data["/200/lines.csv"] = b"a,b\n" * 2**19
-        with open_stream(f"{web}/200/lines.csv", S3()) as stream:
-            pieces = iter(lambda: stream.read(10**6), b"")
-            assert b"".join(pieces) == Answers.data["/200/lines.csv"]
-        Answers.data["/200/lines.csv.gz?sig=HUSH"] = gzip.compress(b"a,b\n" * 9)
-        with open_stream(f"{web}/200/lines.csv.gz?sig=HUSH", S3()) as stream:
-            assert stream.read() == b"a,b\n" * 9
-
-    def test_one_that_ends_early_is_told(self, web: str) -> None:
-        with (
-            pytest.raises(TransientStorageError, match="Payload") as caught,
-            open_stream(f"{web}/short/a.csv?sig=HUSH", S3()) as stream,
-        ):
-            list(iter(lambda: stream.read(10**6), b""))
-        assert "HUSH" not in "".join(traceback.format_exception(caught.value))
-
-    def test_what_is_not_there_is_told(self, web: str) -> None:
-        with pytest.raises(FileNotFoundError, match="HTTP 404"):
-            open_stream(f"{web}/404/a.csv", S3())
-
-    def test_it_leads_to_no_private_address_of_others(self, web: str) -> None:
-        other = web.replace("127.0.0.1", "127.0.0.2")
-        with pytest.raises(PermissionError, match=r"127\.0\.0\.2 is not public"):
-            open_stream(f"{web}/away/{other}/200/a.csv", S3())
 
 
 def test_every_kind_is_one_of_the_schema() -> None:

@@ -12,6 +12,10 @@ from dataclasses import dataclass
 
 from wslabel.errors import WslabelError
 
+AT_ONCE: Future[None] = Future()
+"""What nobody waits for."""
+AT_ONCE.set_result(None)
+
 
 class Closed(WslabelError):
     """There is no room any more, as nobody takes what was to be put there."""
@@ -61,14 +65,19 @@ class Room:
             _turn_away(future)
 
     def _reserve(self, rank: int, num_bytes: int) -> Future[None]:
-        future: Future[None] = Future()
         with self._lock:
+            if not self._is_closed and self._has_room(rank, num_bytes):
+                self._held[rank] += num_bytes
+                return AT_ONCE
+            future: Future[None] = Future()
             if self._is_closed:
                 _turn_away(future)
-                return future
-            self._waiting[future] = rank, num_bytes
-            self._admit()
+            else:
+                self._waiting[future] = rank, num_bytes
         return future
+
+    def _has_room(self, rank: int, num_bytes: int) -> bool:
+        return rank <= self._first or self._held.total() + num_bytes <= self._num_bytes
 
     def _give_back(self, rank: int) -> None:
         with self._lock:
@@ -77,8 +86,7 @@ class Room:
 
     def _admit(self) -> None:
         for future, (rank, num_bytes) in sorted(self._waiting.items(), key=lambda item: item[1]):
-            has_room = self._held.total() + num_bytes <= self._num_bytes
-            if rank <= self._first or has_room:
+            if self._has_room(rank, num_bytes):
                 del self._waiting[future]
                 if future.set_running_or_notify_cancel():
                     self._held[rank] += num_bytes

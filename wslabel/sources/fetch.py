@@ -24,7 +24,7 @@ from wslabel.config.base import S3
 from wslabel.config.engine import MAX_IMAGE_BYTES
 from wslabel.config.paths import SCHEMES, scheme_of, unreadable
 from wslabel.engine.room import Place, Room
-from wslabel.errors import StorageError, TransientStorageError, WslabelError
+from wslabel.errors import StorageError, WslabelError
 from wslabel.sources.allowed import ALLOW, ANYWHERE, PART, Allowed, Refused
 from wslabel.storage.failures import reason_of, retrying
 from wslabel.storage.s3 import (
@@ -33,7 +33,6 @@ from wslabel.storage.s3 import (
     SDK_ATTEMPTS,
     endpoint_of,
     region_of,
-    s3_reader,
     unanswered,
 )
 from wslabel.uri import shown
@@ -223,7 +222,7 @@ class Fetcher:
         except (OSError, WslabelError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - given another type and raised
-            raise _as_os_error(wanted.uri, error) from None
+            raise as_os_error(wanted.uri, error) from None
         if wanted.end is not None and len(data) != wanted.end - wanted.first:
             raise FileNotFoundError(f"{wanted.uri}: does not have the bytes up to {wanted.end}")
         return data
@@ -245,7 +244,7 @@ class Fetcher:
             whole = (part or "").rpartition("/")[2]  # of "bytes 0-9/10"
             if wanted.end is None and whole.isdecimal():
                 wanted.refuse_large(int(whole))
-            await asyncio.wrap_future(wanted.room(answer["ContentLength"]))
+            await _granted(wanted.room(answer["ContentLength"]))
             data: bytes = await body.read()
         return data[wanted.first : wanted.end] if part is None else data
 
@@ -261,12 +260,19 @@ class Fetcher:
                 raise Unfetchable("not_an_image", shown(wanted.uri), f"packed: {packed[:20]}")
             size = answer.content_length if wanted.end is None else wanted.end - wanted.first
             if size is not None:
-                await asyncio.wrap_future(wanted.room(size))
+                await _granted(wanted.room(size))
             # A server may know nothing of ranges and send all.
             skipped = 0 if answer.status == 206 else wanted.first
             chunks = answer.content.iter_chunked(CHUNK)
             async with asyncio.timeout(WHOLE_S):
                 return await _body(chunks, wanted, skipped, size)
+
+
+async def _granted(room: Future[None]) -> None:
+    if room.done():
+        room.result()
+    else:
+        await asyncio.wrap_future(room)
 
 
 async def _body(
@@ -283,7 +289,7 @@ async def _body(
         num_bytes += len(part)
         wanted.refuse_large(num_bytes)
         if size is None:
-            await asyncio.wrap_future(wanted.room(len(part)))
+            await _granted(wanted.room(len(part)))
         elif num_bytes == size and wanted.end is not None:
             break
     return b"".join(kept)
@@ -314,69 +320,7 @@ def _is_beyond_end(error: OSError) -> bool:
     return response.get("Error", {}).get("Code") in ("InvalidRange", "416")
 
 
-def open_stream(uri: str, s3: S3) -> pa.NativeFile:
-    """Open a file on disk, S3 or the web for reading from its start on; `.gz` is unpacked.
-
-    The uri is one of the project file, so its server may have any address.
-
-    Raises:
-        OSError: it is not there or may not be read.
-    """
-    scheme = scheme_of(uri)
-    if scheme is not None and (reason := unreadable(scheme)):
-        raise StorageError(f"{uri}: {reason}")
-    if scheme is None:
-        stream: pa.NativeFile = pa.OSFile(uri)
-    elif scheme == "s3":
-        stream = retrying(lambda: _s3_stream(uri, s3), shown(uri))
-    elif scheme in ("http", "https"):
-        stream = pa.PythonFile(retrying(lambda: _WebStream(uri), shown(uri)), "r")
-    else:
-        stream = pa.PythonFile(fsspec.get_filesystem_class(scheme)().open(uri), "r")
-    is_packed = shown(uri).partition("?")[0].endswith(".gz")
-    return pa.CompressedInputStream(stream, "gzip") if is_packed else stream
-
-
-def _s3_stream(uri: str, s3: S3) -> pa.NativeFile:
-    try:
-        return s3_reader(s3).open_input_stream(uri.removeprefix("s3://"), compression=None)
-    except pa.ArrowInvalid:
-        raise FileNotFoundError(f"{shown(uri)}: this can be no object") from None
-
-
-class _WebStream:
-    """An answer of the web as a file that is read from its start on."""
-
-    def __init__(self, uri: str) -> None:
-        from wslabel.sources.web import Web  # noqa: PLC0415 - loads aiohttp
-
-        self.closed = False
-        self._uri, self._stack = uri, AsyncExitStack()
-        asking = Web(Allowed((uri,))).ask(uri, {})
-        self._answer = self._synced(self._stack.enter_async_context, asking)
-
-    def _synced(self, function: Callable[..., Any], *args: object) -> Any:
-        try:
-            return sync(get_loop(), function, *args)
-        except OSError:
-            raise
-        except Exception as error:  # noqa: BLE001 - given another type and raised
-            raise _as_os_error(self._uri, error) from None
-
-    def read(self, num_bytes: int = -1) -> bytes:
-        try:
-            data: bytes = self._synced(self._answer.content.read, num_bytes)
-        except OSError as error:  # to begin anew is for whoever reads it
-            raise TransientStorageError(f"{self._uri}: {reason_of(error)}") from None
-        return data
-
-    def close(self) -> None:
-        if not self.closed:
-            self.closed = True
-            self._synced(self._stack.aclose)
-
-
-def _as_os_error(uri: str, error: Exception) -> OSError:
+def as_os_error(uri: str, error: Exception) -> OSError:
     """Turn errors that are no OSErrors into such: ones that another try may mend, or not."""
     what = shown(uri)
     if isinstance(error, ImportError):

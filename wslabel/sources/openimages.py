@@ -20,10 +20,10 @@ from wslabel.config.base import S3, refuse
 from wslabel.config.paths import AnyPath, ExistingPathOrUri
 from wslabel.errors import SourceError, nearest
 from wslabel.schema import TRUTH_ABSENT
-from wslabel.sources.fetch import open_stream
 from wslabel.sources.listing import LISTING, check
 from wslabel.sources.source import MetadataNames, SourceConfig, SourceContext, Split
 from wslabel.sources.splits import order
+from wslabel.sources.stream import open_stream
 
 BLOCK = 8 * 2**20
 """Bytes of a CSV file parsed at a time."""
@@ -233,6 +233,8 @@ def _batches(uri: str, s3: S3, names: list[str], *, has_header: bool) -> Iterato
             )
     except FileNotFoundError:
         raise SourceError(f"{uris.shown(uri)}: there is no such file") from None
+    except PermissionError as error:
+        raise SourceError(f"{uris.shown(uri)}: it may not be read: {error}") from None
     except (pa.ArrowInvalid, KeyError) as error:
         reason = " ".join(str(error).split())[:300]
         raise SourceError(
