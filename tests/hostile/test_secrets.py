@@ -11,21 +11,23 @@ from tests.conftest import paint, tiny_config, write_config
 from tests.sources.web import Answers, serving
 from wslabel import cli
 from wslabel.config.base import S3
-from wslabel.errors import TransientStorageError, WslabelError
+from wslabel.errors import TransientStorageError, WorkLeft, WslabelError
 from wslabel.project.loading import load
 from wslabel.sources import shard_fetcher
 from wslabel.sources import web as web_module
 from wslabel.sources.allowed import Allowed
 from wslabel.sources.fetch import Fetcher, Unfetchable
 from wslabel.sources.stream import open_stream
+from wslabel.stages.featurize.featurize import featurize_step
 from wslabel.storage import failures
 from wslabel.storage.location import Location
 from wslabel.storage.s3 import endpoint_of
-from wslabel.storage.table import Table
+from wslabel.storage.table import Table, shard_name
+from wslabel.workspace.workspace import Workspace
 
 QUERY = "size=2&X-Amz-Signature=HUSH&X-Amz-Credential=HUSH&token=HUSH"
 KINDS = (
-    *("404", "403", "503", "429", "short", "chunks", "hangup", "garbage", "silent", "circle"),
+    *("404", "403", "503", "429", "short", "chunks", "garbage", "silent", "circle"),
     *("endless", "huge", "away/http://u:HUSH@127.0.0.3:9/x?sig=HUSH", "away/ftp://u:HUSH@h/x"),
 )
 
@@ -47,6 +49,8 @@ def web() -> Iterator[str]:
 
 def signed(web: str, kind: str) -> str:
     """Spell a uri that lets one in twice: by password and by signature."""
+    if kind.isalnum():
+        kind += "/a.jpg"
     mark = "&" if "?" in kind else "?"
     user = "us%40er:HU/HUSH" if kind == "odd" else "HUSH:HUSH"
     return f"{web.replace('//', f'//{user}@')}/{kind}{mark}{QUERY}"
@@ -62,6 +66,7 @@ def test_no_failure_of_a_fetch_tells_a_secret(
     told = "".join(traceback.format_exception(caught.value))
     assert "127.0.0.1" in told
     assert "HUSH" not in told + caplog.text
+    Answers.asked.clear()  # what fails the first time does so again
     if kind not in ("endless", "huge"):
         with pytest.raises((OSError, WslabelError)) as failed:
             _read(signed(web, kind))
@@ -132,8 +137,9 @@ def project_of(folder: Path, web: str) -> Path:
     (folder / "list.csv").write_text("\n".join(["uri,title", *rows]))
     images = {"source": "table", "path": "list.csv", "metadata": ["title"], "shard_size": 8}
     images["allow"] = [web]
-    engine = {"actors": 1, "max_error_share": 1.0, "max_attempts": 1, "max_image_bytes": 2**20}
+    engine = {"actors": 1, "max_error_share": 1.0, "max_attempts": 2, "max_image_bytes": 2**20}
     config = tiny_config(folder) | {"images": images, "engine": engine}
+    config["label_model"] = {"kind": "majority"}
     return write_config(folder / "p.yaml", config)
 
 
@@ -149,30 +155,45 @@ def tables_and_files(root: Path) -> Iterator[str]:
             yield f"{path}: {path.read_bytes()!r}"
 
 
-@pytest.mark.usefixtures("cluster")
+def featurized(config: Path) -> str:
+    """Fetch in this process, which is hurried, in the two runs that busy servers get; tell why."""
+    told = ""
+    for _ in range(2):
+        workspace = Workspace(load(config))
+        for item in workspace.missing_shards(frozenset()):
+            step = featurize_step(workspace)
+            try:
+                step.finish(item, step.prepare(item, isolated=False))
+            except WorkLeft as error:
+                told += str(error)
+    return told
+
+
 def test_a_finished_workspace_its_page_and_all_that_is_printed_hold_none(
     web: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     config = project_of(tmp_path, web)
     run = _commands(monkeypatch)
-    for words in (["run"], ["run", "--json"], ["status"], ["status", "--json"], ["analyze"]):
+    run("run", str(config), "--until", "ingest")
+    told = featurized(config)
+    assert "not reached, run 1 of 2" in told
+    for words in (["run"], ["run", "--json"], ["status"], ["status", "--json"], ["report"]):
         run(words[0], str(config), *words[1:])
-    ids = Table(Location(str(tmp_path / "ws")), "images").read("00000").column("image_id")
+    ids = Table(Location(str(tmp_path / "ws")), "images").read(shard_name(0)).column("image_id")
     for image_id in ids.to_pylist():
-        run("explain", str(config), image_id)
         run("explain", str(config), image_id, "--json")
+    run("explain", str(config), ids[0].as_py())
     run("explain", str(config), signed(web, "none"))
-    for kind in ("csv", "parquet"):
-        run("export", str(config), "--table", "labels", "--kind", kind, "--output",
-            str(tmp_path / f"ws/labels.{kind}"))  # fmt: skip
+    run("export", str(config), "--table", "labels", "--kind", "csv",
+        "--output", f"{tmp_path}/ws/labels.csv")  # fmt: skip
     printed = capfd.readouterr()
     held = list(tables_and_files(tmp_path / "ws"))
-    assert any("unreachable" in text for text in held)
-    assert any("seen at" in text for text in (printed.out,))
-    assert any(".html" in text for text in held)
+    assert any("'error': 'unreachable'" in text for text in held)
+    assert any("<html" in text for text in held)
+    assert any("labels.csv: b" in text for text in held)
+    assert "seen at http" in printed.out
     assert [text[:200] for text in held if "HUSH" in text] == []
-    assert "HUSH" not in printed.out
-    assert "HUSH" not in printed.err
+    assert "HUSH" not in told + printed.out + printed.err
 
 
 def _commands(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:

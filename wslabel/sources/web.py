@@ -19,6 +19,7 @@ import aiohttp
 import yarl
 
 from wslabel.sources.allowed import ALLOW, Allowed, Refused, is_public
+from wslabel.storage.failures import reason_of
 from wslabel.storage.s3 import CONNECT_S, READ_S
 
 CONNECTIONS = 256
@@ -154,7 +155,7 @@ def _as_os_error(error: aiohttp.ClientError) -> OSError:
             return Refused(f"{reason}; if images may be fetched from there, name it in {ALLOW}")
     if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
         return FileNotFoundError("it is no uri")
-    return OSError(f"{type(error).__name__}: {error}")
+    return OSError(f"{type(error).__name__}: {reason_of(error)}")
 
 
 def _retry_after_s(text: str) -> float:
