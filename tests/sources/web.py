@@ -125,12 +125,20 @@ class Answers(BaseHTTPRequestHandler):
         """Be quiet."""
 
 
+class Server(ThreadingHTTPServer):
+    """Does not print that a client went away in the middle of an answer."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Be quiet."""
+
+
 @contextmanager
 def serving() -> Iterator[str]:
     """Serve on this machine, and give the address."""
     Answers.asked, Answers.data, Answers.statuses, Answers.sent = {}, {}, {}, {}
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        server.daemon_threads = True
+    with Server(("127.0.0.1", 0), Answers) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
