@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from wslabel.screen import visible
+from wslabel.uri import hushed
 
 
 class WslabelError(Exception):
@@ -29,12 +30,12 @@ class WslabelError(Exception):
     """Whether it may be several sentences, one on each line."""
 
     def __init__(self, *said: str) -> None:
-        """Say it so that nothing in it, a stranger's name for one, steers a terminal."""
+        """Say it so that nothing in it steers a terminal, and without passwords of uris."""
         super().__init__(*(self._shown(text) for text in said))
 
     def _shown(self, text: str) -> str:
         lines = text.split("\n") if self.is_list else [text]
-        return "\n".join(map(visible, lines))
+        return "\n".join(visible(hushed(line)) for line in lines)
 
 
 class ConfigError(WslabelError, ValueError):

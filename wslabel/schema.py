@@ -21,8 +21,8 @@ ERROR_KINDS = {
     "missing": "there is no object at the uri",
     "denied": "the object may not be read",
     "not_an_image": "the bytes are no image that can be decoded, or of a format that is not opened",
-    "too_large": "the image has more pixels than engine.max_pixels allows, 512 MiB and more, or "
-    "needs more memory than there is",
+    "too_large": "the image has more pixels than engine.max_pixels allows, more bytes than "
+    "engine.max_image_bytes, or needs more memory than there is",
     "changed": "the object has another size than when it was ingested",
     "unreachable": "nobody answered for the object in any of engine.max_attempts runs",
     "crashed": "decoding the image, or the code of a feature, killed its process, twice",

@@ -1,13 +1,15 @@
 """What reaches a screen or a log: whatever would steer a terminal, or deceive, is shown instead.
 
 Titles, ids, paths, names, and what servers and libraries say come from strangers: an escape
-sequence in one of them could hide a line, or write one that looks like ours. Data stays as it is;
-everything that is printed goes through `say`, `visible` or `LOG`.
+sequence in one of them could hide a line, or write one that looks like ours, and a uri may hold a
+password. Data stays as it is; everything that is printed goes through `say`, `visible` or `LOG`.
 """
 
 import logging
 import re
 import sys
+
+from wslabel.uri import hushed
 
 _HIDDEN = re.compile(
     "["
@@ -44,15 +46,15 @@ def say(*lines: str, error: bool = False) -> None:
     known = stream.encoding or "utf-8"
     for line in lines:
         # Letters that a terminal does not know are shown by their numbers, too.
-        text = visible(line).encode(known, "backslashreplace").decode(known)
+        text = visible(hushed(line)).encode(known, "backslashreplace").decode(known)
         print(text, file=stream, flush=True)
 
 
 class _Visible(logging.Filter):
-    """Shows what is hidden in what is logged."""
+    """Shows what is hidden in what is logged, but for passwords."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = visible(record.getMessage()), ()
+        record.msg, record.args = visible(hushed(record.getMessage())), ()
         return True
 
 

@@ -13,6 +13,7 @@ NAMES = (
     "sandbox",
     "vote_rate",
     "peak_memory_growth",
+    "fetch_rate",
     "ingest_rate",
     "report_seconds",
     "train_throughput",

@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.sources.web import DATA
+from tests.sources.web import DATA, Trusting, fetcher
 from wslabel.config.base import S3
+from wslabel.engine.room import Place
 from wslabel.errors import StorageError, TransientStorageError
 from wslabel.sources import shard_fetcher
 from wslabel.sources.fetch import Fetcher, Unfetchable
@@ -23,17 +24,22 @@ class Counting(Fetcher):
     """Counts how often each image was begun and how often each was tried in all."""
 
     def __init__(self) -> None:
-        super().__init__(S3())
+        super().__init__(S3(), Trusting())
         self.begun: list[str] = []
         self.tried: list[str] = []
 
-    def __call__(self, uri: str, patience_s: Callable[[OSError], float] | None = None) -> bytes:
+    def __call__(
+        self,
+        uri: str,
+        patience_s: Callable[[OSError], float] | None = None,
+        place: Place | None = None,
+    ) -> bytes:
         self.begun.append(uri)
-        return super().__call__(uri, patience_s)
+        return super().__call__(uri, patience_s, place)
 
-    def _fetch(self, uri: str) -> bytes:
+    def _fetch(self, uri: str, place: Place) -> bytes:
         self.tried.append(uri)
-        return super()._fetch(uri)
+        return super()._fetch(uri, place)
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +56,7 @@ def fetched(fetch: ShardFetcher, uris: Iterable[str], threads: int = 16) -> list
 
 
 def test_images_and_kinds_of_errors_come_as_they_are(web: str) -> None:
-    fetch = ShardFetcher(Fetcher(S3()))
+    fetch = ShardFetcher(fetcher())
     uris = [f"{web}/200/a", f"{web}/404/b", f"{web}/403/c", f"{web}/shaky/d"]
     assert fetched(fetch, uris) == [DATA, "missing", "denied", DATA]
     assert fetch.reason == ""
@@ -59,7 +65,7 @@ def test_images_and_kinds_of_errors_come_as_they_are(web: str) -> None:
 def test_an_image_of_another_size_than_it_had_is_told(web: str) -> None:
     uris = [f"{web}/200/{name}" for name in "abc"] + [f"{web}/404/d"]
     sizes = {uris[0]: len(DATA), uris[1]: len(DATA) + 1, uris[3]: 5}
-    fetch = ShardFetcher(Fetcher(S3()), sizes)
+    fetch = ShardFetcher(fetcher(), sizes)
     assert fetched(fetch, uris) == [DATA, "changed", DATA, "missing"]
 
 
@@ -76,7 +82,7 @@ def test_one_throttled_image_costs_no_other_and_is_told(web: str) -> None:
 
 def test_a_host_that_never_answered_is_soon_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failures, "PATIENCE_S", 60.0)
-    fetch = ShardFetcher(Fetcher(S3()))
+    fetch = ShardFetcher(fetcher())
     start = time.monotonic()
     assert fetch(f"{GONE}/a") == UNREACHABLE
     assert time.monotonic() - start < 20.0
@@ -85,7 +91,7 @@ def test_a_host_that_never_answered_is_soon_left(monkeypatch: pytest.MonkeyPatch
 def test_a_host_that_answered_before_is_waited_for(
     web: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fetch = ShardFetcher(Fetcher(S3()))
+    fetch = ShardFetcher(fetcher())
     silent, patience = OSError("Connection refused"), fetch._patience_s
     assert patience(web, silent) == 0.3
     assert fetch(f"{web}/200/a") == DATA
@@ -108,7 +114,7 @@ def test_a_shard_of_one_host_that_is_gone_ends_soon() -> None:
 
 
 def test_a_shard_of_one_host_that_is_busy_ends_soon(web: str) -> None:
-    fetch = ShardFetcher(Fetcher(S3()))
+    fetch = ShardFetcher(fetcher())
     start = time.monotonic()
     assert set(fetched(fetch, [f"{web}/503/of-many/{n}" for n in range(512)])) == {UNREACHABLE}
     assert time.monotonic() - start < 30.0  # of 64 if each were waited for
@@ -118,7 +124,7 @@ def test_a_shard_of_many_hosts_that_are_gone_waits_for_all_no_longer_than_its_pa
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(shard_fetcher, "SHARD_S", 1.0)
-    fetch = ShardFetcher(Fetcher(S3()))
+    fetch = ShardFetcher(fetcher())
     uris = [f"http://127.0.{n // 250}.{n % 250 + 2}:9/a" for n in range(512)]
     start = time.monotonic()
     assert set(fetched(fetch, uris, threads=4)) == {UNREACHABLE}
@@ -136,7 +142,7 @@ def test_an_image_that_is_reached_in_between_gives_its_host_new_credit(web: str)
 
 
 def test_what_was_busy_once_is_reached_when_tried_again(web: str) -> None:
-    fetch = ShardFetcher(Fetcher(S3()))
+    fetch = ShardFetcher(fetcher())
     uri = f"{web}/shaky/late"
     fetch._is_last_try = True
     assert fetch(uri) == UNREACHABLE
@@ -146,7 +152,7 @@ def test_what_was_busy_once_is_reached_when_tried_again(web: str) -> None:
 
 def test_a_place_that_serves_nobody_stops_all() -> None:
     class Refusing(Fetcher):
-        def _fetch(self, uri: str) -> bytes:
+        def _fetch(self, uri: str, place: Place) -> bytes:
             raise OSError(28, "No space left on device")
 
     with pytest.raises(StorageError, match="disk is full") as caught:

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from tests.projects import TABLE, Change, assert_refused, put
+from tests.projects import TABLE, Change, assert_refused, full, put, write
 from wslabel.config.base import S3
+from wslabel.project.loading import load
 from wslabel.sources.folder import FolderConfig
 from wslabel.sources.registry import SOURCES
 from wslabel.sources.source import MetadataNames, SourceConfig, Split
@@ -36,6 +37,18 @@ def test_metadata_columns_stand_once_and_take_no_name_of_ours() -> None:
 def test_a_source_that_says_nothing_is_listed_in_every_run() -> None:
     settings = FolderConfig(source="folder", path="/photos")
     assert settings.listing_state(S3()) is None
+
+
+def test_images_are_fetched_from_what_is_named_and_from_the_sources_own_place(home: Path) -> None:
+    assert FolderConfig(source="folder", path="/photos").allowed("/ws").permits("https://host/a")
+    config = full()
+    config["images"] |= {"allow": ["more", "https://host/photos"]}
+    images = load(write(home, config)).images
+    allowed = images.allowed("/ws")
+    for uri in (f"{home}/photos/a", f"{home}/more/a", "https://host/photos/a", "/ws/packed/a.tar"):
+        assert allowed.permits(uri), uri
+    for uri in (f"{home}/a", "https://host/a", "s3://bucket/a", "/wsx"):
+        assert not allowed.permits(uri), uri
 
 
 @pytest.mark.parametrize("name", list(SOURCES))
@@ -79,6 +92,24 @@ WRONG: dict[str, tuple[Change, list[str]]] = {
     "all keys of a sample among the metadata": (
         put("images", value=TARS | {"truth": "label", "metadata": ["json"]}),
         [": images: metadata: the member 'json' may hold the truth too"],
+    ),
+    "a place of no scheme that is read": (
+        put("images", "allow", value=["/photos", "ftp://me:HUSH@host"]),
+        [": images.allow: 'ftp://host': unknown scheme; valid: 'az', 'gs', 'http'"],
+    ),
+    "a place with a password": (
+        put("images", "allow", value=["https://me:HUSH@host/photos"]),
+        [
+            ": images.allow: expected a scheme, a host or bucket, and a path at most, found 'https://h"
+        ],
+    ),
+    "a place that leads out of itself": (
+        put("images", "allow", value=["s3://bucket/photos/../.."]),
+        [": images.allow: expected a scheme, a host or bucket, and a path at most"],
+    ),
+    "a place without a host": (
+        put("images", "allow", value=["https://"]),
+        [": images.allow: expected a scheme, a host or bucket"],
     ),
     "a negative fraction": (
         put("images", "split", "val", value=-0.25),

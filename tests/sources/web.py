@@ -3,8 +3,12 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from wslabel.config.base import S3
+from wslabel.sources.allowed import Allowed
+from wslabel.sources.fetch import Fetcher
 
 DATA = b"\xff\xd8 not quite a JPEG \x00"
 
@@ -19,6 +23,7 @@ class Answers(BaseHTTPRequestHandler):
     asked: dict[str, int]
     data: dict[str, bytes]
     statuses: dict[str, int]
+    sent: dict[str, int]
     lock = threading.Lock()
 
     def do_GET(self) -> None:
@@ -93,18 +98,61 @@ class Answers(BaseHTTPRequestHandler):
     def silent(self, *, is_first: bool) -> None:
         time.sleep(1.0)
 
+    def away(self, *, is_first: bool) -> None:
+        self.answer(302, headers={"Location": self.path.partition("/away/")[2]})
+
+    def huge(self, *, is_first: bool) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(2**40))
+        self.end_headers()
+        self.sent[self.path] = 0
+        time.sleep(0.5)
+        with suppress(OSError):
+            while True:
+                self.sent[self.path] += self.wfile.write(bytes(2**16))
+
+    def endless(self, *, is_first: bool) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.sent[self.path] = 0
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b"10000\r\n%s\r\n" % bytes(2**16))
+                self.sent[self.path] += 2**16
+
     def log_message(self, *_: object) -> None:
+        """Be quiet."""
+
+
+class Server(ThreadingHTTPServer):
+    """Does not print that a client went away in the middle of an answer."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
         """Be quiet."""
 
 
 @contextmanager
 def serving() -> Iterator[str]:
     """Serve on this machine, and give the address."""
-    Answers.asked, Answers.data, Answers.statuses = {}, {}, {}
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        server.daemon_threads = True
+    Answers.asked, Answers.data, Answers.statuses, Answers.sent = {}, {}, {}, {}
+    with Server(("127.0.0.1", 0), Answers) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+class Trusting(Allowed):
+    """Lets any server be asked, as those are that lie on this machine."""
+
+    def covers(self, uri: str) -> bool:
+        return True
+
+
+def fetcher() -> Fetcher:
+    """Give a fetcher that asks any server."""
+    return Fetcher(S3(), Trusting())

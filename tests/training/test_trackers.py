@@ -1,10 +1,12 @@
 """TensorBoard, MLflow and Weights & Biases get the figures of each epoch, in one run."""
 
+import traceback
 from pathlib import Path
 
 import pytest
 
-from wslabel.training.trackers import TRACKERS, TrackedRun, tensorboard_events
+from wslabel.errors import TrainingError
+from wslabel.training.trackers import TRACKERS, TrackedRun, tell, tensorboard_events
 
 RUN = TrackedRun(name="soft", identity="soft-abc", card={"classes": ["a"]})
 
@@ -38,3 +40,14 @@ def test_wandb_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         TRACKERS["wandb"](RUN, {"epoch": epoch, "loss": 1.0 / epoch})
     wandb.finish()
     assert list(tmp_path.glob("wandb/offline-run-*-soft-abc"))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_who_does_not_listen_is_told_without_his_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlflow  # noqa: PLC0415 - slow
+
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    mlflow.set_tracking_uri("http://me:HUSH@127.0.0.1:9")
+    with pytest.raises(TrainingError, match=r"mlflow takes no figures: .*127") as caught:
+        tell("mlflow", RUN, {"epoch": 1.0})
+    assert "HUSH" not in "".join(traceback.format_exception(caught.value))

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic_core import PydanticCustomError
 
 from wslabel.errors import nearest
+from wslabel.uri import hushed
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -17,8 +18,8 @@ def refuse(message: str) -> PydanticCustomError:
 
 
 def shortened(value: object) -> str:
-    """Spell a value for a message, in at most 60 characters."""
-    text = repr(value)
+    """Spell a value for a message, in at most 60 characters and without passwords in its uris."""
+    text = hushed(repr(value))
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -9,6 +9,8 @@ from wslabel.config.base import Fraction, Settings, refuse
 Sandbox = Literal["auto", "required", "off"]
 """Whether the process that decodes images of strangers is locked down."""
 
+MAX_IMAGE_BYTES = 2**27
+
 
 class Engine(Settings):
     """How the work is spread; what is null follows from what the cluster has.
@@ -21,6 +23,9 @@ class Engine(Settings):
         batch_size: Images per mini-batch of a network.
         fetch_threads: Images that each process fetches at a time.
         max_pixels: Pixels of the largest image that is decoded; larger ones fail as too_large.
+        max_image_bytes: Bytes of the largest image that is fetched; larger ones fail as too_large.
+        max_fetched_bytes: Bytes of images that each process may hold while it fetches ahead of
+            decoding; one image may exceed them.
         max_attempts: Runs that may leave a shard undone because one of its images cannot be reached
             (its host is gone, its server throttles); after so many the image fails as unreachable.
             1 waits for no other run, as suits addresses gathered from the web.
@@ -40,6 +45,8 @@ class Engine(Settings):
     batch_size: int = Field(32, ge=1, le=4096)
     fetch_threads: int = Field(16, ge=1, le=256)
     max_pixels: int = Field(178_956_970, ge=1)
+    max_image_bytes: int = Field(MAX_IMAGE_BYTES, ge=1)
+    max_fetched_bytes: int = Field(2**28, ge=1)
     max_attempts: int = Field(3, ge=1)
     decode_timeout_s: float = Field(60.0, ge=0.1, le=86_400.0)
     sandbox: Sandbox = "auto"

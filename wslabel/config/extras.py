@@ -3,6 +3,8 @@
 import importlib.util
 
 EXTRAS = {
+    "az": ("adlfs",),
+    "gs": ("gcsfs",),
     "huggingface": ("datasets",),
     "mlflow": ("mlflow",),
     "onnx": ("onnx", "onnxscript"),

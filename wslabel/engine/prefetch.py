@@ -10,7 +10,12 @@ T = TypeVar("T")
 
 
 def prefetch(
-    action: Callable[[ItemT], T], items: Iterable[ItemT], *, threads: int, ahead: int
+    action: Callable[[ItemT], T],
+    items: Iterable[ItemT],
+    *,
+    threads: int,
+    ahead: int,
+    on_end: Callable[[], object] = lambda: None,
 ) -> Iterator[T]:
     """Give the results of an action on items in their order, while threads do the next ones.
 
@@ -20,6 +25,7 @@ def prefetch(
         threads: Number of items in work at once.
         ahead: Number of results, in work or done, that may wait for whoever wants them; it bounds
             the memory.
+        on_end: Is called when no more results are wanted, while some actions may still go on.
 
     >>> list(prefetch(str.upper, "abc", threads=2, ahead=2))
     ['A', 'B', 'C']
@@ -36,3 +42,4 @@ def prefetch(
         finally:
             for future in waiting:
                 future.cancel()
+            on_end()

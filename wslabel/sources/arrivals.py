@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from wslabel.errors import SourceError
 from wslabel.schema import MODIFIED_AT, NUM_BYTES
 from wslabel.sources.source import SourceConfig
-from wslabel.storage.uri import shown
+from wslabel.uri import shown
 
 RANGE = "#bytes=.*"
 """What follows the uri of a file in the uri of a part of it."""

@@ -1,24 +1,31 @@
-"""A uri to bytes: from disk, S3, or whatever else fsspec can open; the door to s3fs.
+"""A uri to bytes: from disk, S3, the web, or another cloud's store; the door to s3fs and fsspec.
 
-An image on S3 is one request, as s3fs reads it; pyarrow's file asks for its size first.
+An image on S3 is one request, as s3fs reads it; pyarrow's file asks for its size first. Nothing is
+read before its size is known to be allowed, and there is room for it, where somebody says it.
 """
 
-import email.utils
-import ftplib
+import asyncio
+import logging
 import re
 import stat
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import Future
+from contextlib import AsyncExitStack, closing
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fsspec
 import pyarrow as pa
-from fsspec.asyn import sync
+from fsspec.asyn import get_loop, sync
 
 from wslabel.config.base import S3
-from wslabel.errors import StorageError, WslabelError, nearest
+from wslabel.config.engine import MAX_IMAGE_BYTES
+from wslabel.config.paths import SCHEMES, scheme_of, unreadable
+from wslabel.engine.room import Place, Room
+from wslabel.errors import StorageError, WslabelError
+from wslabel.sources.allowed import ALLOW, ANYWHERE, PART, Allowed, Refused
 from wslabel.storage.failures import reason_of, retrying
 from wslabel.storage.s3 import (
     CONNECT_S,
@@ -26,55 +33,14 @@ from wslabel.storage.s3 import (
     SDK_ATTEMPTS,
     endpoint_of,
     region_of,
-    s3_reader,
     unanswered,
 )
-from wslabel.storage.uri import shown
+from wslabel.uri import shown
 
 if TYPE_CHECKING:
     import s3fs
 
-
-def unreadable(scheme: str) -> str | None:
-    """Say why uris of a scheme cannot be fetched here, None if they can."""
-    if scheme == "s3":
-        return None
-    try:
-        if not scheme:
-            raise ValueError("no scheme")
-        fsspec.get_filesystem_class(scheme)
-    except ValueError:
-        return f"unknown scheme; {nearest(scheme, fsspec.available_protocols())}"
-    except ImportError as error:
-        return str(error)
-    return None
-
-
-def open_stream(uri: str, s3: S3) -> pa.NativeFile:
-    """Open a file on disk, S3 or the web for reading from its start on; `.gz` is unpacked.
-
-    Raises:
-        OSError: it is not there or may not be read.
-    """
-    if "://" in uri and not uri.startswith("s3://"):
-        stream = pa.PythonFile(_opened(uri), "r")
-    elif uri.startswith("s3://"):
-        stream = retrying(lambda: s3_reader(s3).open_input_stream(uri[5:], compression=None), uri)
-    else:
-        stream = pa.OSFile(uri)
-    is_packed = shown(uri).partition("?")[0].endswith(".gz")
-    return pa.CompressedInputStream(stream, "gzip") if is_packed else stream
-
-
-def _opened(uri: str) -> Any:
-    try:
-        return fsspec.open(uri).open()
-    except Exception as error:  # noqa: BLE001 - given another type and raised
-        raise _as_os_error(uri, error) from None
-
-
-MAX_BYTES = 2**29
-"""Most bytes of one image; what has more is no photo, and several would fill the memory."""
+    from wslabel.sources.web import Web
 
 CONNECTIONS = 256
 """Requests to S3 at a time; threads ask for fewer, and more wait in s3fs."""
@@ -82,11 +48,14 @@ CONNECTIONS = 256
 WHOLE_S = 300.0
 """How long an answer from the web may take in all, however it trickles."""
 
-DENIED = frozenset({401, 402, 403, 407, 451})
-BUSY = frozenset({408, 425, 429})
-"""HTTP statuses by which a server refuses an image, and those below 500 that another try mends."""
+PASSING = re.compile("Timeout|Connect|Transport|Payload|Incomplete|ServiceRe|ClientResponse")
+"""Names of what clouds' libraries raise where nobody answered properly; what else they raise, they
+will raise again."""
 
-_PART = re.compile(r"#bytes=(\d+)-(\d+)$")
+CHUNK = 2**20
+"""Bytes read at a time of an answer."""
+
+LOG = logging.getLogger("wslabel")
 
 
 def part_of(uri: str, offset: int, size: int) -> str:
@@ -100,7 +69,7 @@ def part_of(uri: str, offset: int, size: int) -> str:
 
 def _whole_and_part(uri: str) -> tuple[str, int | None, int | None]:
     """Take a uri apart into the object's, and where its range starts and ends."""
-    part = _PART.search(uri)
+    part = PART.search(uri)
     if part is None:
         return uri, None, None
     return uri[: part.start()], int(part[1]), int(part[2]) + 1
@@ -111,31 +80,64 @@ class Unfetchable(WslabelError):
 
     Attributes:
         kind: One of schema.ERROR_KINDS.
+        reason: Why, where there is more to say.
     """
 
-    def __init__(self, kind: str, detail: str) -> None:
-        super().__init__(f"{kind}: {detail}")
-        self.kind = kind
+    def __init__(self, kind: str, detail: str, reason: str = "") -> None:
+        super().__init__(f"{kind}: {detail}{': ' if reason else ''}{reason}")
+        self.kind, self.reason = kind, reason
 
 
-class Busy(OSError):
-    """A server that answered, and may answer better later.
+@dataclass(frozen=True)
+class _Wanted:
+    """What is asked for.
 
     Attributes:
-        retry_after_s: How long it asks to be left alone.
+        uri: Uri of the object.
+        first: First byte.
+        end: Byte after the last one; None for all that there are.
+        max_bytes: Most bytes that an image may have.
+        place: Where there must be room for them before they are read.
     """
 
-    def __init__(self, text: str, retry_after_s: float = 0.0) -> None:
-        super().__init__(text)
-        self.retry_after_s = retry_after_s
+    uri: str
+    first: int
+    end: int | None
+    max_bytes: int
+    place: Place
+
+    def end_in(self, size: int) -> int:
+        """Give the byte after the last one, of an object of some size."""
+        end = size if self.end is None else self.end
+        if not self.first <= end <= size:
+            raise FileNotFoundError(f"{self.uri}: has {size} bytes, not {self.first} to {end}")
+        return end
+
+    def refuse_large(self, num_bytes: int) -> None:
+        """Refuse an image of more bytes than are allowed."""
+        if num_bytes > self.max_bytes:
+            raise Unfetchable("too_large", shown(self.uri), f"{num_bytes:,} bytes or more")
+
+    def room(self, num_bytes: int) -> Future[None]:
+        """Ask for room, see `Place.reserve`; an image that is too large gets none."""
+        self.refuse_large(num_bytes)
+        return self.place.reserve(num_bytes)
 
 
 class Fetcher:
     """Fetches objects, or the ranges of them that uris name; safe to share between threads."""
 
-    def __init__(self, s3: S3) -> None:
-        """Connect when the first S3 uri comes."""
-        self._s3 = s3
+    def __init__(
+        self, s3: S3, allowed: Allowed = ANYWHERE, max_bytes: int = MAX_IMAGE_BYTES
+    ) -> None:
+        """Connect when the first uri comes.
+
+        Args:
+            s3: How to reach S3.
+            allowed: Where images may be fetched from.
+            max_bytes: Most bytes of an image.
+        """
+        self._s3, self._allowed, self._max_bytes = s3, allowed, max_bytes
 
     @cached_property
     def _objects(self) -> "s3fs.S3FileSystem":
@@ -157,52 +159,159 @@ class Fetcher:
         system.retries = 1  # ours are patient enough
         return system
 
-    def __call__(self, uri: str, patience_s: Callable[[OSError], float] | None = None) -> bytes:
+    @cached_property
+    def _web(self) -> "Web":
+        from wslabel.sources.web import Web  # noqa: PLC0415 - loads aiohttp
+
+        return Web(self._allowed)
+
+    def __call__(
+        self,
+        uri: str,
+        patience_s: Callable[[OSError], float] | None = None,
+        place: Place | None = None,
+    ) -> bytes:
         """Fetch one object.
 
         Args:
             uri: Where it is.
             patience_s: How long it is tried in all, given how the last try failed; see `retrying`.
+            place: Where there must be room for its bytes before they are read; None for anywhere.
 
         Raises:
-            Unfetchable: it is missing or may not be read.
+            Unfetchable: it is missing, too large, or may not be read.
             TransientStorageError: storage failed again and again.
             StorageError: nothing can be fetched from here; it says what is to be done.
         """
+        what, place = shown(uri), place or Room().at(0)
         try:
-            return retrying(lambda: self._fetch(uri), shown(uri), patience_s=patience_s)
+            return retrying(lambda: self._fetch(uri, place), what, patience_s=patience_s)
         except StorageError:
             raise
+        except MemoryError:
+            raise Unfetchable("too_large", what, "more than the memory holds") from None
         except OSError as error:
-            raise Unfetchable("denied" if _is_denied(error) else "missing", shown(uri)) from None
+            reason = reason_of(error) if isinstance(error, Refused) else ""
+            raise Unfetchable("denied" if _is_denied(error) else "missing", what, reason) from None
 
-    def _fetch(self, uri: str) -> bytes:
+    def _fetch(self, uri: str, place: Place) -> bytes:
+        place.give_back()  # what another try had
         uri, start, end = _whole_and_part(uri)
-        uri = uri.removeprefix("file://").removeprefix("local://")
-        if "://" in uri and not uri.startswith("s3://"):
-            return _from_web(uri, start, end)
+        wanted = _Wanted(uri, start or 0, end, self._max_bytes, place)
+        scheme = scheme_of(uri)
+        if scheme is not None and (reason := unreadable(scheme)):
+            if scheme in SCHEMES:  # a package is absent
+                raise StorageError(f"{shown(uri)}: {reason}")
+            raise Refused(reason)
+        if not self._allowed.permits(uri):
+            raise Refused(f"it does not lie below what {ALLOW} names")
         if "\0" in uri:  # the system's calls take no such path
             raise FileNotFoundError(uri)
-        if uri.startswith("s3://"):
-            return self._from_s3(uri, start, end)
-        return _from_disk(uri, start, end)
+        return _from_disk(wanted) if scheme is None else self._from_afar(scheme, wanted)
 
-    def _from_s3(self, uri: str, start: int | None, end: int | None) -> bytes:
-        key = uri.removeprefix("s3://")
-        if "/" not in key.rstrip("/") or key.endswith("/"):  # a bucket, or a folder
-            raise FileNotFoundError(uri)
-        first = start or 0
-        last = first + MAX_BYTES + 1 if end is None else end
-        _refuse_large(uri, 0 if end is None else last - first)
+    def _from_afar(self, scheme: str, wanted: _Wanted) -> bytes:
+        if wanted.end == wanted.first:  # no range can say this
+            return b""
         try:
-            data: bytes = self._objects.cat_file(key, start=first, end=last)
+            if scheme == "s3":
+                data: bytes = sync(self._objects.loop, self._from_s3, wanted)
+            elif scheme in ("http", "https"):
+                data = sync(get_loop(), self._from_web, wanted)
+            else:
+                data = _from_cloud(scheme, wanted)
+        except (OSError, WslabelError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 - given another type and raised
+            raise as_os_error(wanted.uri, error) from None
+        if wanted.end is not None and len(data) != wanted.end - wanted.first:
+            raise FileNotFoundError(f"{wanted.uri}: does not have the bytes up to {wanted.end}")
+        return data
+
+    async def _from_s3(self, wanted: _Wanted) -> bytes:
+        bucket, key, _ = self._objects.split_path(wanted.uri)
+        if not bucket or not key or key.endswith("/"):  # a bucket, or a folder
+            raise FileNotFoundError(wanted.uri)
+        last = wanted.first + wanted.max_bytes if wanted.end is None else wanted.end - 1
+        asked = {"Bucket": bucket, "Key": key, "Range": f"bytes={wanted.first}-{last}"}
+        try:
+            answer = await self._objects._call_s3("get_object", **asked)
         except OSError as error:
             if not _is_beyond_end(error):
                 raise
-            data = b""  # nothing lies where the range begins: the object is empty, or ends before
-        except Exception as error:  # noqa: BLE001 - given another type and raised
-            raise _as_os_error(uri, error) from None
-        return _checked(uri, data, start, end)
+            return b""  # nothing lies where the range begins: the object is empty, or ends before
+        part = answer.get("ContentRange")
+        with closing(answer["Body"]) as body:
+            whole = (part or "").rpartition("/")[2]  # of "bytes 0-9/10"
+            if wanted.end is None and whole.isdecimal():
+                wanted.refuse_large(int(whole))
+            await _granted(wanted.room(answer["ContentLength"]))
+            data: bytes = await body.read()
+        return data[wanted.first : wanted.end] if part is None else data
+
+    async def _from_web(self, wanted: _Wanted) -> bytes:
+        headers = {}
+        if wanted.end is not None:
+            headers["Range"] = f"bytes={wanted.first}-{wanted.end - 1}"
+        async with AsyncExitStack() as stack:
+            async with asyncio.timeout(WHOLE_S):
+                answer = await stack.enter_async_context(self._web.ask(wanted.uri, headers))
+            packed = answer.headers.get("Content-Encoding", "identity")
+            if packed.lower() != "identity":
+                raise Unfetchable("not_an_image", shown(wanted.uri), f"packed: {packed[:20]}")
+            size = answer.content_length if wanted.end is None else wanted.end - wanted.first
+            if size is not None:
+                await _granted(wanted.room(size))
+            # A server may know nothing of ranges and send all.
+            skipped = 0 if answer.status == 206 else wanted.first
+            chunks = answer.content.iter_chunked(CHUNK)
+            async with asyncio.timeout(WHOLE_S):
+                return await _body(chunks, wanted, skipped, size)
+
+
+async def _granted(room: Future[None]) -> None:
+    if room.done():
+        room.result()
+    else:
+        await asyncio.wrap_future(room)
+
+
+async def _body(
+    chunks: AsyncIterator[bytes], wanted: _Wanted, skipped: int, size: int | None
+) -> bytes:
+    """Read a body, all but its beginning; where its size is not known, while it is not too long."""
+    kept: list[bytes] = []
+    num_bytes = 0
+    async for chunk in chunks:
+        part, skipped = chunk[skipped:], max(0, skipped - len(chunk))
+        if size is not None:
+            part = part[: size - num_bytes]
+        kept.append(part)
+        num_bytes += len(part)
+        wanted.refuse_large(num_bytes)
+        if size is None:
+            await _granted(wanted.room(len(part)))
+        elif num_bytes == size and wanted.end is not None:
+            break
+    return b"".join(kept)
+
+
+def _from_disk(wanted: _Wanted) -> bytes:
+    if not stat.S_ISREG(Path(wanted.uri).stat().st_mode):  # a pipe or a device may never end
+        raise FileNotFoundError(f"{wanted.uri}: is no file")
+    with pa.OSFile(wanted.uri) as stream:
+        num_bytes = wanted.end_in(stream.size()) - wanted.first
+        wanted.room(num_bytes).result()
+        data: bytes = stream.read_at(num_bytes, wanted.first)
+        return data
+
+
+def _from_cloud(scheme: str, wanted: _Wanted) -> bytes:
+    # Made without the uri, which may name an account for it to send our credentials to.
+    system = fsspec.get_filesystem_class(scheme)(use_listings_cache=False)
+    end = wanted.end_in(system.info(wanted.uri)["size"])
+    wanted.room(end - wanted.first).result()
+    data: bytes = system.cat_file(wanted.uri, start=wanted.first, end=end)
+    return data
 
 
 def _is_beyond_end(error: OSError) -> bool:
@@ -211,105 +320,19 @@ def _is_beyond_end(error: OSError) -> bool:
     return response.get("Error", {}).get("Code") in ("InvalidRange", "416")
 
 
-def _from_disk(uri: str, start: int | None, end: int | None) -> bytes:
-    if not stat.S_ISREG(Path(uri).stat().st_mode):  # a pipe or a device may never end
-        raise FileNotFoundError(f"{uri}: is no file")
-    with pa.OSFile(uri) as stream:
-        size = stream.size()
-        first, last = start or 0, size if end is None else end
-        if not first <= last <= size:
-            raise FileNotFoundError(f"{uri}: has {size} bytes, not {first} to {last}")
-        _refuse_large(uri, last - first)
-        return bytes(stream.read_at(last - first, first))
-
-
-def _refuse_large(uri: str, num_bytes: int) -> None:
-    if num_bytes > MAX_BYTES:
-        raise Unfetchable("too_large", f"{uri}: {num_bytes:,} bytes")
-
-
-def _checked(uri: str, data: bytes, start: int | None, end: int | None) -> bytes:
-    """See that an answer is neither too long nor shorter than the range that was asked for."""
-    if len(data) > MAX_BYTES:
-        raise Unfetchable("too_large", f"{uri}: more than {MAX_BYTES:,} bytes")
-    if start is not None and end is not None and len(data) != end - start:
-        raise FileNotFoundError(f"{uri}: does not have the bytes {start} to {end}")
-    return data
-
-
-def _from_web(uri: str, start: int | None, end: int | None) -> bytes:
-    try:
-        system = fsspec.open(uri).fs
-        if uri.startswith(("http://", "https://")):
-            data = bytes(sync(system.loop, _limited, system, uri, start, end))
-        else:
-            with system.open(uri) as stream:
-                stream.seek(start or 0)
-                limit = MAX_BYTES + 1
-                data = bytes(stream.read(limit if end is None else min(limit, end - (start or 0))))
-    except Exception as error:  # noqa: BLE001 - given another type and raised
-        raise _as_os_error(uri, error) from None
-    return _checked(uri, data, start, end)
-
-
-async def _limited(system: Any, uri: str, start: int | None, end: int | None) -> bytearray:
-    """Read an answer while it is not too long; nobody says beforehand how long it will be."""
-    session = await system.set_session()
-    is_part = start is not None and end is not None and end > start
-    headers = {"Range": f"bytes={start}-{(end or 0) - 1}"} if is_part else {}
-    data = bytearray()
-    import aiohttp  # noqa: PLC0415 - loaded already, by whoever asks the web
-
-    limits = aiohttp.ClientTimeout(total=WHOLE_S, sock_connect=CONNECT_S, sock_read=READ_S)
-    how = {"timeout": limits} | system.kwargs
-    async with session.get(system.encode_url(uri), headers=headers, **how) as answer:
-        answer.raise_for_status()
-        async for part in answer.content.iter_chunked(2**20):
-            data += part
-            if len(data) > MAX_BYTES:
-                break
-        # A server may know nothing of ranges and send all.
-        return data if answer.status == 206 else data[start:end]
-
-
-def _as_os_error(uri: str, error: Exception) -> OSError:
-    """Turn errors that are no OSErrors into such, without the uri's signature in their texts."""
+def as_os_error(uri: str, error: Exception) -> OSError:
+    """Turn errors that are no OSErrors into such: ones that another try may mend, or not."""
     what = shown(uri)
-    if isinstance(error, OSError):
-        return error
-    headers = getattr(error, "headers", None)
-    if headers is not None:  # aiohttp's, of an answer; of one that is no HTTP there are none
-        return _of_status(what, getattr(error, "status", 0), headers)
-    if type(error).__name__ == "TooManyRedirects":
-        return FileNotFoundError(f"{what}: redirects lead nowhere")
     if isinstance(error, ImportError):
         return StorageError(f"{what}: {error}")
-    if isinstance(error, (ValueError, ftplib.error_perm)):  # a uri that is none, or FTP's 5xx
-        return FileNotFoundError(f"{what}: {type(error).__name__}")
-    told = reason_of(error).replace(uri, what)
-    return unanswered(error, what) or OSError(f"{type(error).__name__}: {told}")
-
-
-def _of_status(what: str, status: int, headers: Mapping[str, str]) -> OSError:
-    """Turn an HTTP status into an error: for ever missing or denied, or busy for now."""
-    text = f"{what}: HTTP {status}"
-    if status in BUSY or status >= 500:
-        return Busy(f"HTTP {status}", _retry_after_s(headers.get("Retry-After", "")))
-    return (PermissionError if status in DENIED else FileNotFoundError)(text)
-
-
-def _retry_after_s(text: str) -> float:
-    """Read the header Retry-After: seconds, or a date.
-
-    >>> _retry_after_s("120"), _retry_after_s("Wed, 21 Oct 2015 07:28:00 GMT"), _retry_after_s("x")
-    (120.0, 0.0, 0.0)
-    """
-    if text.strip().isdecimal():
-        return float(text)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return 0.0
+    told = f"{type(error).__name__}: {reason_of(error).replace(uri, what)}"
+    known = unanswered(error, what)
+    if known is not None:
+        return known
+    if any(PASSING.search(kind.__name__) for kind in type(error).__mro__):
+        return OSError(told)
+    LOG.warning("%s: %s", what, told)
+    return FileNotFoundError(f"{what}: {told}")
 
 
 def _is_denied(error: OSError) -> bool:

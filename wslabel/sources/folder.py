@@ -47,6 +47,11 @@ class FolderConfig(SourceConfig):
         return "other"
 
     @property
+    def own_places(self) -> tuple[str, ...]:
+        """Name the folder."""
+        return (self.path,)
+
+    @property
     def metadata_columns(self) -> tuple[str, ...]:
         """A folder tells nothing of its images but where they are."""
         return ()

@@ -94,6 +94,11 @@ class GeneratedConfig(SourceConfig):
         return "same"
 
     @property
+    def own_places(self) -> tuple[str, ...]:
+        """Name the folder of the images."""
+        return (self.path,)
+
+    @property
     def metadata_columns(self) -> tuple[str, ...]:
         """The titles."""
         return ("title",)

@@ -102,6 +102,11 @@ class HuggingFaceConfig(SourceConfig):
         """Say that the same path in another folder is another image; ids of people are refused."""
         return "other" if self.image_id is None else "refused"
 
+    @property
+    def own_places(self) -> tuple[str, ...]:
+        """Name the data set."""
+        return (self.dataset,) if self.dataset.startswith("/") else ()
+
     def list_images(self, context: SourceContext) -> pa.Table:
         """List the images of a data set.
 

@@ -15,15 +15,15 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 from pydantic import Field, field_validator, model_validator
 
+from wslabel import uri as uris
 from wslabel.config.base import S3, refuse
 from wslabel.config.paths import AnyPath, ExistingPathOrUri
 from wslabel.errors import SourceError, nearest
 from wslabel.schema import TRUTH_ABSENT
-from wslabel.sources.fetch import open_stream
 from wslabel.sources.listing import LISTING, check
 from wslabel.sources.source import MetadataNames, SourceConfig, SourceContext, Split
 from wslabel.sources.splits import order
-from wslabel.storage import uri as uris
+from wslabel.sources.stream import open_stream
 
 BLOCK = 8 * 2**20
 """Bytes of a CSV file parsed at a time."""
@@ -109,6 +109,11 @@ class OpenImagesConfig(SourceConfig):
     def known_elsewhere(self) -> Literal["same"]:
         """Say that an id stands for the same image wherever it lies."""
         return "same"
+
+    @property
+    def own_places(self) -> tuple[str, ...]:
+        """Name the folder of the images."""
+        return (self.images,)
 
     def list_images(self, context: SourceContext) -> pa.Table:
         """List the images of some classes.
@@ -228,6 +233,8 @@ def _batches(uri: str, s3: S3, names: list[str], *, has_header: bool) -> Iterato
             )
     except FileNotFoundError:
         raise SourceError(f"{uris.shown(uri)}: there is no such file") from None
+    except PermissionError as error:
+        raise SourceError(f"{uris.shown(uri)}: it may not be read: {error}") from None
     except (pa.ArrowInvalid, KeyError) as error:
         reason = " ".join(str(error).split())[:300]
         raise SourceError(

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from wslabel.engine.room import Place
 from wslabel.errors import TransientStorageError
 from wslabel.sources.fetch import Fetcher, Unfetchable
 from wslabel.storage import failures
@@ -33,6 +34,7 @@ class ShardFetcher:
 
     Attributes:
         reason: Why the image was not reached that was tried last in vain.
+        refusal: Why an image was not even asked for; "" where none was refused.
     """
 
     def __init__(self, fetch: Fetcher, sizes: Mapping[str, int] | None = None) -> None:
@@ -42,7 +44,7 @@ class ShardFetcher:
             fetch: Fetches one image.
             sizes: Bytes that images had when they were ingested, by their uri, as far as known.
         """
-        self.reason = ""
+        self.reason = self.refusal = ""
         self._fetch, self._sizes = fetch, sizes or {}
         self._lock = threading.Lock()
         self._in_a_row: Counter[str] = Counter()
@@ -55,8 +57,12 @@ class ShardFetcher:
         self._is_last_try = True
         self._in_a_row.clear()
 
-    def __call__(self, uri: str) -> bytes | str:
+    def __call__(self, uri: str, place: Place | None = None) -> bytes | str:
         """Fetch an image; give its bytes, or the kind of error that stands for it.
+
+        Args:
+            uri: Where it is.
+            place: Where there must be room for its bytes; None for anywhere.
 
         Raises:
             StorageError: Nothing can be fetched from here; it says what is to be done.
@@ -65,9 +71,13 @@ class ShardFetcher:
         if self._in_a_row[host] >= MANY:
             return UNREACHABLE
         try:
-            fetched: bytes | str = self._fetch(uri, lambda error: self._patience_s(host, error))
+            fetched: bytes | str = self._fetch(
+                uri, lambda error: self._patience_s(host, error), place
+            )
         except Unfetchable as error:
             fetched = error.kind
+            if error.kind == "denied" and error.reason:
+                self.refusal = str(error)
         except TransientStorageError as error:
             self._note_failure(host, str(error))
             return UNREACHABLE

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal, Self
 
 import pyarrow as pa
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from wslabel.config.base import S3, Fraction, Settings, refuse
+from wslabel.config.base import S3, Fraction, Settings, refuse, shortened
+from wslabel.config.paths import place, scheme_of, unreadable
 from wslabel.schema import RESERVED
+from wslabel.sources.allowed import ANYWHERE, Allowed, place_of
 from wslabel.storage.location import Location
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff")
@@ -70,6 +72,10 @@ class SourceConfig(Settings):
         seed: Number that decides the order of the images, and so their shards and splits.
         shard_size: Number of images in a shard.
         s3: How to reach the images on S3; null takes the project's own `s3`.
+        allow: Folders, buckets and servers, or prefixes of paths in these, as in
+            `https://images.example.com/photos`: images are fetched from there, from what the
+            source itself names, and from nowhere else; a server may have a private address then.
+            null takes any uri, and of web servers those with a public address.
         classes: The source's own name or names for each class; null takes its names as they are.
         may_change: Settings that say where images are or how many there are. A workspace takes
             other values of them; all other settings decide the draw and stay as they are.
@@ -81,10 +87,16 @@ class SourceConfig(Settings):
     seed: int = 0
     shard_size: int = Field(512, ge=1, le=32768)
     s3: S3 | None = None
+    allow: list[str] | None = None
     classes: Mapping[str, str | list[str]] | None = None
 
-    may_change: ClassVar[frozenset[str]] = frozenset({"s3"})
+    may_change: ClassVar[frozenset[str]] = frozenset({"s3", "allow"})
     locked_keys: ClassVar[tuple[str, ...]] = ("truth", "split_column")
+
+    @field_validator("allow")
+    @classmethod
+    def _prefixes(cls, value: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        return value and [_prefix(prefix, info) for prefix in value]
 
     @model_validator(mode="after")
     def _truth_is_locked_away(self) -> Self:
@@ -96,6 +108,21 @@ class SourceConfig(Settings):
                     "never see; leave it out"
                 )
         return self
+
+    def allowed(self, workspace: str) -> Allowed:
+        """Say where the images may be fetched from.
+
+        Args:
+            workspace: Root of the workspace, where a source may have put images.
+        """
+        if self.allow is None:
+            return ANYWHERE
+        return Allowed((*self.allow, *self.own_places, workspace), only=True)
+
+    @property
+    def own_places(self) -> tuple[str, ...]:
+        """Name the folders and buckets that the settings themselves say the images are in."""
+        return ()
 
     @property
     def metadata_columns(self) -> Sequence[str] | None:
@@ -131,6 +158,19 @@ class SourceConfig(Settings):
             s3: how to reach S3.
         """
         return None
+
+
+def _prefix(prefix: str, info: ValidationInfo) -> str:
+    """Make a prefix of `allow` absolute; refuse one below which nothing could ever lie."""
+    scheme = scheme_of(prefix)
+    if scheme is None:
+        return place(prefix, info)
+    if reason := unreadable(scheme):
+        raise refuse(f"{shortened(prefix)}: {reason}")
+    if "@" in prefix or "?" in prefix or "#" in prefix or place_of(prefix) is None:
+        found = f"found {shortened(prefix)}"
+        raise refuse(f"expected a scheme, a host or bucket, and a path at most, {found}")
+    return prefix
 
 
 def _free_names(names: list[str]) -> list[str]:

@@ -13,12 +13,12 @@ import pyarrow.csv as pacsv
 from wslabel.config.base import S3
 from wslabel.config.paths import ExistingPath
 from wslabel.errors import SourceError
-from wslabel.sources.fetch import unreadable
+from wslabel.sources.allowed import refuse_uris
 from wslabel.sources.listing import LISTING, check, truths
 from wslabel.sources.measured import PIECE, read_parquet, refuse_absent, refuse_large, unpacked
 from wslabel.sources.source import MetadataNames, SourceConfig, SourceContext
 from wslabel.storage.location import Location
-from wslabel.storage.uri import shown
+from wslabel.uri import shown
 
 UPWARDS = r"(^|/)\.\.(/|$)"
 """A path that goes up."""
@@ -56,6 +56,11 @@ class TableConfig(SourceConfig):
         """Say that a path beside another table is another image; ids of people are refused."""
         return "other" if self.image_id is None else "refused"
 
+    @property
+    def own_places(self) -> tuple[str, ...]:
+        """Name the table's folder."""
+        return (self.path.rpartition("/")[0] or "/",)
+
     def list_images(self, context: SourceContext) -> pa.Table:
         """List the images of a table; uris without a scheme are relative to the table's folder.
 
@@ -72,7 +77,7 @@ class TableConfig(SourceConfig):
 
         uris = column(self.uri)
         absolute = _located(uris, self.path)
-        _refuse_schemes(absolute, self.path)
+        refuse_uris(absolute, self.path, self.allowed(context.workspace.root))
         ids = _without_signatures(column(self.image_id) if self.image_id else uris)
         truth = pa.array(truths(self.classes, column(self.truth).to_pylist()), pa.string())
         listing = pa.table([ids, absolute, column(self.split_column), truth], schema=LISTING)
@@ -202,14 +207,3 @@ def _located(uris: pa.ChunkedArray, where: str) -> pa.Array:
 
 def _is_absolute(uris: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.match_substring_regex(uris, "^(/|[^/?#]*://)")
-
-
-def _refuse_schemes(uris: pa.Array, where: str) -> None:
-    pattern = r"^(?P<scheme>[^/]*?)://"
-    schemes = pc.struct_field(pc.extract_regex(uris, pattern), "scheme")
-    for scheme in pc.unique(schemes.drop_null()).to_pylist():
-        if reason := unreadable(scheme):
-            row = pc.index(schemes, scheme).as_py()
-            raise SourceError(
-                f"{where}: uri '{shown(uris[row].as_py())}' in row {row} (from 0): {reason}"
-            )

@@ -90,6 +90,11 @@ class WebDatasetConfig(SourceConfig):
             )
         return self
 
+    @property
+    def own_places(self) -> tuple[str, ...]:
+        """Name the folder of the tar files."""
+        return (self.path,)
+
     def list_images(self, context: SourceContext) -> pa.Table:
         """List the samples of all tar files; the id of an image is its tar file and its key.
 

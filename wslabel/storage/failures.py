@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from wslabel.errors import StorageError, TransientStorageError
 from wslabel.screen import LOG
+from wslabel.uri import hushed
 
 PATIENCE_S = 60.0
 """How long something is tried again while storage fails transiently."""
@@ -147,8 +148,8 @@ def is_permanent(error: OSError) -> bool:
 
 
 def reason_of(error: BaseException) -> str:
-    """Give what an error says on one line of bearable length."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    """Give what an error says on one line of bearable length, without passwords in its uris."""
+    return hushed(" ".join(str(error).split()))[:300] or type(error).__name__
 
 
 def retrying(

@@ -25,13 +25,20 @@ PASSING = (
 
 
 def endpoint_of(s3: S3) -> str | None:
-    """Name the endpoint of the settings or of AWS's own environment variables."""
-    return (
-        s3.endpoint
-        or os.environ.get("AWS_ENDPOINT_URL_S3")
-        or os.environ.get("AWS_ENDPOINT_URL")
-        or None
-    )
+    """Name the endpoint of the settings or of AWS's own environment variables.
+
+    Raises:
+        StorageError: One of these carries credentials, which would stand in messages.
+    """
+    if s3.endpoint:
+        return s3.endpoint
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        endpoint = os.environ.get(name)
+        if endpoint and "@" in endpoint:
+            raise StorageError(f"{name} must not carry credentials; see AWS_ACCESS_KEY_ID")
+        if endpoint:
+            return endpoint
+    return None
 
 
 def region_of(s3: S3) -> str | None:

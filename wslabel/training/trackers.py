@@ -7,6 +7,9 @@ from pathlib import Path
 
 import tensorboardX
 
+from wslabel.errors import TrainingError
+from wslabel.uri import hushed
+
 PROJECT = "wslabel"
 
 
@@ -59,6 +62,19 @@ def tell_wandb(run: TrackedRun, record: Mapping[str, float]) -> None:
         config = dict(run.card)
         wandb.init(project=PROJECT, id=run.identity, name=run.name, resume="allow", config=config)
     wandb.log(dict(record), step=int(record["epoch"]))
+
+
+def tell(logger: str, run: TrackedRun, record: Mapping[str, float]) -> None:
+    """Tell one of `TRACKERS` of one epoch.
+
+    Raises:
+        TrainingError: It does not listen; what it says may hold the address with a password.
+    """
+    try:
+        TRACKERS[logger](run, record)
+    except Exception as error:  # noqa: BLE001 - told as one of ours
+        text = " ".join(hushed(str(error)).split())[:300]
+        raise TrainingError(f"{logger} takes no figures: {type(error).__name__}: {text}") from None
 
 
 TRACKERS = {"mlflow": tell_mlflow, "wandb": tell_wandb}

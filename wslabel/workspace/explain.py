@@ -11,7 +11,7 @@ from wslabel.labeling.applier import own_batches
 from wslabel.labeling.labeling_function import features_of
 from wslabel.schema import ABSTAIN
 from wslabel.storage.table import Table, shard_name
-from wslabel.storage.uri import shown
+from wslabel.uri import hushed, shown
 from wslabel.workspace.batches import batch_reader
 from wslabel.workspace.groups import GroupTable
 from wslabel.workspace.requirements import require_features
@@ -50,7 +50,6 @@ def _find(workspace: Workspace, image_id: str) -> tuple[int, int, Values]:
         row = pc.index(images.column("image_id"), image_id).as_py()
         if row >= 0:
             image: Values = images.slice(row, 1).to_pylist()[0]
-            image["uri"] = shown(image["uri"])
             return shard, row, {key: _shortened(value) for key, value in image.items()}
         known += images.column("image_id").to_pylist() if len(known) < 100_000 else []
     raise SourceError(f"no image has the id '{told}'; {nearest(told, known)}")
@@ -79,6 +78,8 @@ def _shortened(value: Any) -> Any:
         return f"{len(value)} numbers"
     if isinstance(value, date | time | timedelta):
         return str(value)
+    if isinstance(value, str):  # metadata may hold uris too
+        return hushed(value)
     return f"{len(value):,} bytes" if isinstance(value, bytes) else value
 
 

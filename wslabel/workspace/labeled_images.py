@@ -7,7 +7,7 @@ import numpy as np
 from wslabel.columns import to_array
 from wslabel.errors import ConfigError, WorkLeft, nearest
 from wslabel.exports.exporter import LabeledImages
-from wslabel.storage.uri import shown
+from wslabel.uri import shown
 from wslabel.workspace.groups import GroupTable
 from wslabel.workspace.images import read_images
 from wslabel.workspace.reading import table_names

@@ -1,6 +1,7 @@
 """A shard through all features that lack it: rows stay in order, failures are rows too."""
 
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +14,16 @@ import pytest
 from tests.conftest import Networks
 from tests.small import small_project
 from tests.stages.featurize import bad_kinds
-from wslabel.errors import FeatureError, TooManyErrors
+from wslabel.engine.room import Room
+from wslabel.errors import FeatureError, SourceError, TooManyErrors
 from wslabel.features.color import ColorConfig
 from wslabel.features.decode import decode
 from wslabel.features.feature import ImageFeatureConfig
 from wslabel.project.project import Project
 from wslabel.stages import ingest
+from wslabel.stages.featurize import step as step_module
 from wslabel.stages.featurize.featurize import featurize_step
+from wslabel.stages.featurize.prepare import ImagePreparer, PreparedImage
 from wslabel.storage.table import shard_name
 from wslabel.workspace.workspace import ShardItem, Workspace
 
@@ -28,6 +32,7 @@ TWO: Mapping[str, Any] = {"color": None, "thumbnail": {"size": 32}}
 
 
 def ingested(folder: Path, photos: Path, **sections: Any) -> Project:
+    folder.mkdir(exist_ok=True)
     project = small_project(folder, photos, **sections)
     ingest.run(Workspace(project))
     return project
@@ -280,3 +285,65 @@ def test_retrying_never_stops_for_errors(photos: Path, tmp_path: Path) -> None:
     item = ShardItem(0, {"color": 0}, RETRY)
     result = step.finish(item, step.prepare(item, isolated=False))
     assert result.errors == {"not_an_image": 6}
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+def test_bytes_alive_are_bounded_however_many_images_are_fetched_ahead(
+    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, isolated: bool
+) -> None:
+    """Photos of 100 kB, room for 250 kB: nobody fetches 65 of them ahead, and all are prepared."""
+    size, most = 100_000, 0
+    for number in range(40):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        (tmp_path / f"photos/{number}.jpg").write_bytes(bytes(size))
+    step = featurize_step(Workspace(ingested(tmp_path, scenes)))
+    step = replace(step, max_fetched_bytes=250_000)
+    alive: list[Room] = []
+
+    class Watched(Room):
+        def __init__(self, num_bytes: int) -> None:
+            super().__init__(num_bytes)
+            alive.append(self)
+
+    def prepared(_: ImagePreparer, fetched: list[bytes | str], **__: bool) -> list[PreparedImage]:
+        nonlocal most
+        time.sleep(0.005)  # others fetch ahead
+        most = max(most, alive[-1].used)
+        assert sum(map(len, fetched)) <= (225_000 if isolated else size)
+        return [PreparedImage("missing") for _ in fetched]
+
+    monkeypatch.setattr(step_module, "Room", Watched)
+    monkeypatch.setattr(step_module, "_prepared", prepared)
+    uris = [f"{tmp_path}/photos/{number}.jpg" for number in range(40)]
+    assert len(step.prepare_all(step.preparer((), ()), uris, isolated=isolated)) == 40
+    assert size <= most <= 250_000 + size
+    assert alive[-1].used == 0
+
+
+def test_an_image_that_alone_exceeds_the_room_is_prepared(scenes: Path, tmp_path: Path) -> None:
+    project = ingested(tmp_path, scenes, engine={"max_fetched_bytes": 1})
+    assert compute(project, ShardItem(0, {"color": None})) == {}
+
+
+def test_what_may_not_be_fetched_is_told_where_it_stops_the_job(
+    scenes: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "list.csv").write_text(
+        "uri\n" + "\n".join(f"http://10.0.0.{n}/a" for n in range(8))
+    )
+    images = {"source": "table", "path": str(tmp_path / "list.csv"), "shard_size": 8}
+    project = ingested(tmp_path, scenes, images=images, labeling_functions=[])
+    told = r"\(denied 8\).*; such as denied: http://10\.0\.0\.\d/a: its address .* images\.allow$"
+    with pytest.raises(TooManyErrors, match=told):
+        compute(project, ShardItem(0, {"color": None}))
+    images["allow"] = [f"{tmp_path}/other"]
+    with pytest.raises(
+        SourceError, match=r"in row 0 \(from 0\): it does not lie below what images"
+    ):
+        ingested(tmp_path / "again", scenes, images=images, labeling_functions=[])
+
+
+def test_an_image_of_too_many_bytes_is_a_row(scenes: Path, tmp_path: Path) -> None:
+    engine = {"max_image_bytes": 100, "max_error_share": 1.0}
+    project = ingested(tmp_path, scenes, engine=engine)
+    assert compute(project, ShardItem(0, {"color": None})) == {"too_large": 8}

@@ -41,6 +41,7 @@ def project_of(folder: Path, web: str, odd: list[str], **engine: Any) -> Project
         Answers.data[path] = (folder / "drawn.jpg").read_bytes()
     (folder / "list.csv").write_text("\n".join(["uri", *uris]))
     images = {"source": "table", "path": str(folder / "list.csv"), "shard_size": 8}
+    images["allow"] = [web, "http://127.0.0.1:9"]
     project = small_project(
         folder, folder, images=images, labeling_functions=[], engine={"actors": 1} | engine
     )

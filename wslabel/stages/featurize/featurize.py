@@ -71,9 +71,12 @@ def featurize_step(workspace: Workspace) -> FeaturizeStep:
     return FeaturizeStep(
         location=workspace.location,
         images_s3=project.images.s3 or project.s3,
+        allowed=project.images.allowed(workspace.location.root),
         weights_s3=project.s3,
         extractors=tuple(workspace.extractors.values()),
         fetch_threads=engine.fetch_threads,
+        max_image_bytes=engine.max_image_bytes,
+        max_fetched_bytes=engine.max_fetched_bytes,
         decoder=decoder_of(engine),
         batch_size=engine.batch_size,
         max_error_share=engine.max_error_share,

@@ -56,8 +56,10 @@ class ImagePreparer:
         """Prepare what was fetched, small images several at a time."""
         for some in portions(fetched):
             decoded = iter(self.decoder.all([data for data in some if isinstance(data, bytes)]))
-            for what in some:
-                yield PreparedImage(what) if isinstance(what, str) else self._of(next(decoded))
+            kinds = [what if isinstance(what, str) else None for what in some]
+            some.clear()  # or they would be alive while more are fetched
+            for kind in kinds:
+                yield self._of(next(decoded)) if kind is None else PreparedImage(kind)
 
     def _of(self, decoded: Decoded | Undecodable) -> PreparedImage:
         if isinstance(decoded, Undecodable):
@@ -101,6 +103,7 @@ def portions(fetched: Iterable[bytes | str]) -> Iterator[list[bytes | str]]:
     for data in fetched:
         some.append(data)
         total += len(data)
+        del data
         if total > PORTION_BYTES or len(some) == MOST_AT_ONCE:
             yield some
             some, total = [], 0

@@ -1,7 +1,7 @@
 """One shard through all extractors that lack it: every image is fetched and decoded once."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,10 +13,12 @@ from wslabel.columns import batches, to_column
 from wslabel.config.base import S3
 from wslabel.config.preprocess import Preprocess
 from wslabel.engine.prefetch import prefetch
+from wslabel.engine.room import Room
 from wslabel.engine.step import ItemResult
 from wslabel.errors import FeatureError, TooManyErrors, TransientStorageError, WorkLeft
 from wslabel.features.decoder import Decoder
 from wslabel.features.feature import FeatureModel, ImageFeatureConfig, NetworkFeatureConfig
+from wslabel.sources.allowed import Allowed
 from wslabel.sources.fetch import Fetcher
 from wslabel.sources.shard_fetcher import UNREACHABLE, ShardFetcher
 from wslabel.stages.featurize import isolation
@@ -66,9 +68,12 @@ class FeaturizeStep:
     Attributes:
         location: Root of the workspace.
         images_s3: How to reach the images.
+        allowed: Where images may be fetched from.
         weights_s3: How to reach weights.
         extractors: All features of the project.
         fetch_threads: Images fetched at a time.
+        max_image_bytes: Bytes of the largest image that is fetched.
+        max_fetched_bytes: Bytes of fetched images that may be alive, one image's more at most.
         decoder: Turns the bytes of an image into pixels.
         batch_size: Images per mini-batch, where a feature does not say.
         max_error_share: Share of a shard's images that may fail before the job stops.
@@ -78,9 +83,12 @@ class FeaturizeStep:
 
     location: Location
     images_s3: S3
+    allowed: Allowed
     weights_s3: S3
     extractors: tuple[Extractor, ...]
     fetch_threads: int
+    max_image_bytes: int
+    max_fetched_bytes: int
     decoder: Decoder
     batch_size: int
     max_error_share: float
@@ -89,7 +97,7 @@ class FeaturizeStep:
 
     @cached_property
     def _fetch(self) -> Fetcher:
-        return Fetcher(self.images_s3)
+        return Fetcher(self.images_s3, self.allowed, self.max_image_bytes)
 
     @cached_property
     def _models(self) -> dict[str, FeatureModel]:
@@ -119,7 +127,7 @@ class FeaturizeStep:
         prepared = self.prepare_all(preparer, uris, isolated=isolated, fetch=fetch)
         _refuse_failures(prepared, ids)
         if any(image.error == UNREACHABLE for image in prepared):
-            self._leave_unreached(item, ids, prepared, fetch.reason)
+            self._leave_unreached(item, ids, prepared, fetch)
         good = [image for image in prepared if image.error is None]
         shard = PreparedShard(
             rows=rows,
@@ -129,20 +137,22 @@ class FeaturizeStep:
             weakness=self.decoder.weakness,
         )
         if is_new:
-            self._refuse_too_many(item, shard.errors)
+            self._refuse_too_many(item, shard.errors, fetch.refusal)
         for extractor in missing:
             if not extractor.is_network:
                 self._commit(item, extractor, shard, _values(extractor, good))
         return shard
 
-    def _refuse_too_many(self, item: ShardItem, errors: Sequence[str | None]) -> None:
+    def _refuse_too_many(self, item: ShardItem, errors: Sequence[str | None], refusal: str) -> None:
         """Stop before a shard is committed of which too much failed; shards are random samples."""
         kinds = Counter(kind for kind in errors if kind is not None)
         if kinds.total() > max(FEW_ERRORS, self.max_error_share * len(errors)):
             counts = ", ".join(f"{kind} {n}" for kind, n in sorted(kinds.items()))
+            such_as = f"; such as {refusal}" if refusal else ""
             raise TooManyErrors(
                 f"shard {item.key}: {kinds.total()} of {len(errors)} images failed ({counts}), more"
                 f" than engine.max_error_share {self.max_error_share:g} allows; none of it was kept"
+                f"{such_as}"
             )
 
     def _rows(self, item: ShardItem, missing: list[Extractor], num_rows: int) -> np.ndarray:
@@ -157,7 +167,7 @@ class FeaturizeStep:
         return np.flatnonzero(failed)
 
     def _leave_unreached(
-        self, item: ShardItem, ids: list[str], prepared: list[PreparedImage], reason: str
+        self, item: ShardItem, ids: list[str], prepared: list[PreparedImage], fetch: ShardFetcher
     ) -> None:
         """Count the runs that did not reach an image, and leave the shard to the next ones.
 
@@ -174,9 +184,10 @@ class FeaturizeStep:
         if fewest >= self.max_attempts:
             return
         if None in item.missing.values():
-            self._refuse_too_many(item, [e for e in failed if e != UNREACHABLE])
+            others = [error for error in failed if error != UNREACHABLE]
+            self._refuse_too_many(item, others, fetch.refusal)
         told = f"shard {item.key}: {len(mine)} of {len(ids)} images not reached, "
-        told += f"run {fewest} of {self.max_attempts} that tries ({reason})"
+        told += f"run {fewest} of {self.max_attempts} that tries ({fetch.reason})"
         if len(mine) > max(FEW_ERRORS, self.max_error_share * len(ids)):
             raise TransientStorageError(told)
         raise WorkLeft(told)
@@ -217,8 +228,7 @@ class FeaturizeStep:
         self, preparer: ImagePreparer, uris: list[str], fetch: ShardFetcher, *, isolated: bool
     ) -> list[PreparedImage]:
         """Fetch and prepare images, fetching ahead."""
-        threads = self.fetch_threads
-        fetched = prefetch(fetch, uris, threads=threads, ahead=threads * FETCHED_AHEAD)
+        fetched = self._fetched(fetch, uris)
         if isolated:
             return isolation.each(
                 preparer,
@@ -227,6 +237,21 @@ class FeaturizeStep:
                 on_timeout=PreparedImage("timed_out"),
             )
         return list(preparer.all(fetched))
+
+    def _fetched(self, fetch: ShardFetcher, uris: list[str]) -> Iterator[bytes | str]:
+        """Fetch images in their order, the next ones ahead while there is room for their bytes."""
+        room = Room(self.max_fetched_bytes)
+        fetched = prefetch(
+            lambda rank: fetch(uris[rank], room.at(rank)),
+            range(len(uris)),
+            threads=self.fetch_threads,
+            ahead=self.fetch_threads * FETCHED_AHEAD,
+            on_end=room.close,
+        )
+        for rank in range(len(uris)):
+            yield next(fetched)  # without a name, by which it would stay alive
+            room.empty(rank)
+            room.taken(rank)
 
     def finish(self, item: ShardItem, prepared: PreparedShard) -> ItemResult:
         """Run the networks over a prepared shard and commit what they saw."""

@@ -14,7 +14,7 @@ from wslabel.storage.location import Location
 from wslabel.training.checkpoints import Position, State, pack
 from wslabel.training.events import Record
 from wslabel.training.run import Run
-from wslabel.training.trackers import TRACKERS, TrackedRun, tensorboard_events
+from wslabel.training.trackers import TrackedRun, tell, tensorboard_events
 from wslabel.workspace.networks import CARD, NETWORK
 
 CHECKPOINT = re.compile(r"(\d{5,})-(\d{9,})\.pt")
@@ -57,7 +57,7 @@ class WorkspaceModels:
         identity = run.folder.rpartition("/")[2]
         tracked = TrackedRun(name=run.name, identity=identity, card=run.card)
         for logger in run.supervision.loggers:
-            TRACKERS[logger](tracked, record)
+            tell(logger, tracked, record)
 
 
 @dataclass(frozen=True)

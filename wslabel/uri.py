@@ -7,8 +7,12 @@ ids of images, messages, pages and exports have the uri without.
 import re
 from urllib.parse import unquote
 
-_WEB = re.compile(r"(?:[\w+.-]+::)*(?:https?|ftps?|sftp)://", re.IGNORECASE)
-_USER = re.compile(r"(?<=://)[^/?#@]*@")
+_WEB = re.compile(r"(?:\S*::)?(?:https?|ftps?|sftp)://", re.IGNORECASE)
+_SLASHED = r"[^/?#@\[]*:(?!\d*(?:[/?#]|$))[^@]*@"
+"""A user and a password with a slash in it: what follows the colon is no port."""
+_WEB_USER = re.compile(rf"(?<=://)(?:[^/?#]*@|{_SLASHED})")
+_USER = re.compile(rf"^([^/?#]*?://)(?:[^/?#@]*:[^/?#]*@|{_SLASHED})")
+_IN_TEXT = re.compile(r"[A-Za-z][\w+.-]*(?:::[A-Za-z][\w+.-]*)*://[^\s'\"<>\\]+")
 
 SIGNING = ("x-amz-", "x-goog-", "x-oss-", "x-cos-", "x-obs-", "x-ms-")
 """How the names of parameters begin that clouds sign requests with."""
@@ -73,7 +77,7 @@ BESIDE_A_SIGNATURE = frozenset(
 
 
 def shown(uri: str) -> str:
-    """Give a uri of the web without user, password and signature; any other as it is.
+    """Give a uri of the web without user, password and signature; any other without a password.
 
     >>> shown("https://user:pw@host/a.jpg?size=2&Expires=17&Signature=abc#part")
     'https://host/a.jpg?size=2#part'
@@ -81,17 +85,30 @@ def shown(uri: str) -> str:
     's3://bucket/a?Signature=b.jpg'
     """
     if not _WEB.match(uri):
-        return uri
-    whole, mark, fragment = uri.partition("#")
+        return _USER.sub(r"\1", uri)
+    whole, mark, fragment = _WEB_USER.sub("", uri).partition("#")
     address, _, query = whole.partition("?")
+    return f"{address}{_unsigned('?', query)}{_unsigned(mark, fragment)}"
+
+
+def hushed(text: str) -> str:
+    """Give a text, such as what a library raised, with every uri in it as it may be shown.
+
+    >>> hushed("Cannot connect to http://user:pw@host:80/a?sig=b [refused]")
+    'Cannot connect to http://host:80/a [refused]'
+    """
+    return _IN_TEXT.sub(lambda found: shown(found[0]), text) if "://" in text else text
+
+
+def _unsigned(mark: str, query: str) -> str:
+    """Give parameters, and the mark before them, without those that belong to a signature."""
     parts = query.split("&") if query else []
     names = [_name(part) for part in parts]
     hidden = {name for name in names if name in SECRETS or name.startswith(SIGNING)}
     if hidden:
         hidden |= BESIDE_A_SIGNATURE
     kept = [part for part, name in zip(parts, names, strict=True) if name not in hidden]
-    rest = f"?{'&'.join(kept)}" if kept else ""
-    return f"{_USER.sub('', address)}{rest}{mark}{fragment}"
+    return f"{mark}{'&'.join(kept)}" if kept else ""
 
 
 def _name(part: str) -> str:

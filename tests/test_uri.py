@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wslabel.storage.uri import BESIDE_A_SIGNATURE, SECRETS, shown
+from wslabel.uri import BESIDE_A_SIGNATURE, SECRETS, hushed, shown
 
 AMAZON = (
     "https://b.s3.amazonaws.com/a%20b.jpg?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=HUSH"
@@ -28,6 +28,16 @@ AMAZON = (
         ("http://h/a?%73ig=HUSH#bytes=1-2", "http://h/a#bytes=1-2"),
         ("http://h/a?expires=7&st=8", "http://h/a?expires=7&st=8"),  # no signature
         ("http://h/a?", "http://h/a"),
+        ("https://me:HUSH@h/a@b.jpg", "https://h/a@b.jpg"),
+        ("https://me:HU@SH@h/a", "https://h/a"),
+        ("https://me:HU/SH@h:80/a@b", "https://h:80/a@b"),
+        ("https://h:80/a@b", "https://h:80/a@b"),
+        ("https://[::1]:80/a@b", "https://[::1]:80/a@b"),
+        ("https://h/a#id=7&access_token=HUSH", "https://h/a#id=7"),
+        ("zip://x::https://me:HUSH@h/a?sig=HUSH", "zip://h/a"),
+        ("s3://KEY:HU/SH@bucket/a@b:c.jpg", "s3://bucket/a@b:c.jpg"),
+        ("s3://bucket/a:b@c.jpg", "s3://bucket/a:b@c.jpg"),
+        ("az://container@account/a", "az://container@account/a"),
         ("s3://bucket/a@b?sig=c.jpg", "s3://bucket/a@b?sig=c.jpg"),
         ("/photos/a?sig=b.jpg", "/photos/a?sig=b.jpg"),
         ("a b#c?.jpg", "a b#c?.jpg"),
@@ -53,3 +63,18 @@ def test_equal_objects_are_shown_alike_however_they_are_signed(
     first, second = signed("0"), signed("1")
     assert shown(first) == shown(second) == shown(shown(first))
     assert shown(first) == "https://host/a.jpg" + ("?" + "&".join(plain) if plain else "")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("no uri: a@b", "no uri: a@b"),
+        ("GET 'http://me:HUSH@h/a?sig=HUSH': 404", "GET 'http://h/a': 404"),
+        ("{'url': URL('https://h/a?id=1&token=HUSH')}", "{'url': URL('https://h/a?id=1')}"),
+        ("of http://u:HUSH@h, and (ftp://u:HUSH@g)", "of http://h, and (ftp://g)"),
+        ('proxy "http://me:HUSH@proxy:3128"', 'proxy "http://proxy:3128"'),
+        ("s3://KEY:HU/SH@b/a failed", "s3://b/a failed"),
+    ],
+)
+def test_a_text_is_told_with_its_uris_as_they_are_shown(text: str, expected: str) -> None:
+    assert hushed(text) == hushed(hushed(text)) == expected
