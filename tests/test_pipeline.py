@@ -196,8 +196,8 @@ def test_the_time_of_what_was_made_is_kept(scenes: Path, tmp_path: Path) -> None
     made(project, until="ingest")
     made(project, until="ingest")
     (entry,) = log.read(Workspace(project).location)
-    assert (entry["stage"], entry["made"], entry["num_images"]) == ("ingest", 8, 60)
-    assert entry["seconds"] > 0
+    assert (entry.stage, entry.made, entry.num_images) == ("ingest", 8, 60)
+    assert entry.seconds > 0
 
 
 def test_a_network_is_known_by_its_name_once_it_is_trained(learnable: Learnable) -> None:

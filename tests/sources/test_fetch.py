@@ -20,6 +20,7 @@ from wslabel.config.base import S3
 from wslabel.engine.room import Closed, Room
 from wslabel.errors import StorageError, TransientStorageError
 from wslabel.schema import ERROR_KINDS
+from wslabel.screen import visible
 from wslabel.sources import fetch as fetch_module
 from wslabel.sources import web as web_module
 from wslabel.sources.allowed import Allowed
@@ -45,7 +46,7 @@ class TestDisk:
         with pytest.raises(Unfetchable) as caught:
             Fetcher(S3())(uri)
         assert caught.value.kind == "missing"
-        assert uri in str(caught.value)
+        assert visible(uri) in str(caught.value)
 
     def test_a_path_through_a_file_is_missing(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"")

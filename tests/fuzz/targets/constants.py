@@ -18,7 +18,7 @@ from wslabel.label_model.parameters import Parameters
 from wslabel.label_model.snorkel import SnorkelConfig
 from wslabel.report.evaluation import Evaluation
 from wslabel.storage.location import Location
-from wslabel.workspace.constants import Constants
+from wslabel.workspace.constants import Constants, as_a
 
 READS = ("wslabel", "json")
 WORDS = (b"NaN", b"Infinity", b"-0", b"1e999", b"null", b"\\ud800", b'"parameters"', b"[]", b"{}")
@@ -27,7 +27,7 @@ FOLDER = scratch()
 (FOLDER / "constants").mkdir()
 CONSTANTS = Constants(Location(str(FOLDER)), read_only=True)
 PARSES: tuple[Callable[[Any], object], ...] = (
-    ModelInfo.from_dict,
+    as_a(ModelInfo),
     lambda kept: SnorkelConfig().restore(kept["parameters"]),
     lambda kept: MajorityConfig(kind="majority").restore(kept["parameters"]),
     Evaluation.from_json,

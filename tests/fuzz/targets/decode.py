@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.hostile import damage, images
 from wslabel.features.color import ColorConfig
-from wslabel.features.decode import Undecodable, crop, decode
+from wslabel.features.decode import FORMATS, Undecodable, crop, decode
 from wslabel.schema import ERROR_KINDS
 
 READS = ("PIL", "wslabel")
@@ -45,7 +45,7 @@ def see_that_it_is_an_error_row(error: Undecodable) -> None:
 
 
 def seeds() -> Iterator[bytes]:
-    for kind in damage.formats():
+    for kind in FORMATS:
         yield from damage.files(kind)
     yield from (case.data for case in images.cases() if len(case.data) <= LARGEST_SEED)
 

@@ -10,9 +10,9 @@ from tests import word_vectors
 from tests.fuzz.refusals import scratch, see_that_it_is_clear
 from tests.hostile.damage import NUMBERS, damaged
 from wslabel.errors import WslabelError
-from wslabel.labeling import words
+from wslabel.labeling.words import match
 
-READS = ("wslabel", "fasttext")
+READS = ("wslabel",)
 WORDS = (struct.pack("<i", word_vectors.MAGIC), struct.pack("<i", 12), b"</s>", b"sea\0",
          b"__label__")  # fmt: skip
 
@@ -28,7 +28,7 @@ def one_input(data: bytes) -> None:
     path = FOLDER / NAMES[(data[0] if data else 0) % len(NAMES)]
     path.write_bytes(data[1:])
     try:
-        table = words.match(CATEGORIES, CLASSES, words.load(path))
+        table = match(CATEGORIES, CLASSES, path)
     except WslabelError as error:
         see_that_it_is_clear(error)
         return
