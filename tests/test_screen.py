@@ -68,6 +68,7 @@ def test_the_log_shows_it_too(caplog: pytest.LogCaptureFixture) -> None:
 
 PRINTERS = {
     "engine/cluster.py",  # keeps what Ray prints while it starts
+    "features/decoder.py",  # a child whose last words are an error
     "engine/progress.py",  # a bar, and whether there is a terminal for it
     "project/reference.py",  # writes the reference
     "report/terminal.py",  # tables

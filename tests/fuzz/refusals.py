@@ -11,14 +11,11 @@ from wslabel.errors import TransientStorageError, WslabelError
 from wslabel.sources import splits
 from wslabel.sources.arrivals import arrivals
 from wslabel.sources.source import SourceConfig, SourceContext
-from wslabel.storage import failures
 from wslabel.storage.location import Location
 from wslabel.storage.table import serialize
 
 LONGEST = 2000
 """Most characters of a line that a person may be shown."""
-
-failures.PATIENCE_S = 0.0  # a file of this machine does not get better by waiting
 
 
 def scratch() -> Path:

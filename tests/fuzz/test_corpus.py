@@ -6,9 +6,16 @@ from typing import Any
 
 import pytest
 
+from wslabel.storage import failures
+
 HERE = Path(__file__).parent
 CORPUS = sorted((HERE / "corpus").glob("*/*"))
 TARGETS = sorted(p.stem for p in (HERE / "targets").glob("*.py") if p.stem != "__init__")
+
+
+@pytest.fixture(autouse=True)
+def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failures, "PATIENCE_S", 0.0)  # a file gets no better by waiting
 
 
 def target(name: str) -> Any:

@@ -5,7 +5,6 @@ read before its size is known to be allowed, and there is room for it, where som
 """
 
 import asyncio
-import logging
 import re
 import stat
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -25,6 +24,7 @@ from wslabel.config.engine import MAX_IMAGE_BYTES
 from wslabel.config.paths import SCHEMES, scheme_of, unreadable
 from wslabel.engine.room import Place, Room
 from wslabel.errors import StorageError, WslabelError
+from wslabel.screen import LOG
 from wslabel.sources.allowed import ALLOW, ANYWHERE, PART, Allowed, Refused
 from wslabel.storage.failures import reason_of, retrying
 from wslabel.storage.s3 import (
@@ -54,8 +54,6 @@ will raise again."""
 
 CHUNK = 2**20
 """Bytes read at a time of an answer."""
-
-LOG = logging.getLogger("wslabel")
 
 
 def part_of(uri: str, offset: int, size: int) -> str:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -305,17 +305,22 @@ def test_bytes_alive_are_bounded_however_many_images_are_fetched_ahead(
             super().__init__(num_bytes)
             alive.append(self)
 
-    def prepared(_: ImagePreparer, fetched: list[bytes | str], **__: bool) -> list[PreparedImage]:
-        nonlocal most
-        time.sleep(0.005)  # others fetch ahead
-        most = max(most, alive[-1].used)
-        assert sum(map(len, fetched)) <= (225_000 if isolated else size)
-        return [PreparedImage("missing") for _ in fetched]
+    class Slow(ImagePreparer):
+        def all(self, fetched: Iterable[bytes | str]) -> Iterator[PreparedImage]:
+            nonlocal most
+            for _ in fetched:
+                time.sleep(0.005)  # others fetch ahead
+                most = max(most, alive[-1].used)
+                yield PreparedImage("missing")
+
+    def each(prepare: Slow, fetched: Iterable[bytes | str], **_: object) -> list[PreparedImage]:
+        return list(prepare.all(fetched))
 
     monkeypatch.setattr(step_module, "Room", Watched)
-    monkeypatch.setattr(step_module, "_prepared", prepared)
+    monkeypatch.setattr(step_module.isolation, "each", each)
+    slow = Slow((), (), step.decoder)
     uris = [f"{tmp_path}/photos/{number}.jpg" for number in range(40)]
-    assert len(step.prepare_all(step.preparer((), ()), uris, isolated=isolated)) == 40
+    assert len(step.prepare_all(slow, uris, isolated=isolated)) == 40
     assert size <= most <= 250_000 + size
     assert alive[-1].used == 0
 
