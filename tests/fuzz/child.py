@@ -27,7 +27,6 @@ from typing import Any
 
 from tests.fuzz import plain
 from tests.hostile.damage import damaged
-from wslabel.storage import failures
 
 LARGEST = 2**16
 """Most bytes of an input."""
@@ -199,8 +198,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--replay", type=Path, nargs="*", default=[])
     asked = parser.parse_args()
-    failures.PATIENCE_S = 0.0  # a file of this machine does not get better by waiting
     target, atheris = load(asked.target)
+    from wslabel.storage import failures  # noqa: PLC0415 - imported before, it would not be watched
+
+    failures.PATIENCE_S = 0.0  # a file of this machine does not get better by waiting
     for folder in (FINDINGS, CORPUS):
         (asked.work / folder).mkdir(parents=True, exist_ok=True)
     if asked.replay:
