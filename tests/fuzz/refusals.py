@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from wslabel.config.base import S3
 from wslabel.errors import TransientStorageError, WslabelError
+from wslabel.screen import visible
 from wslabel.sources import splits
 from wslabel.sources.arrivals import arrivals
 from wslabel.sources.source import SourceConfig, SourceContext
@@ -30,7 +31,7 @@ def see_that_it_is_clear(error: WslabelError) -> None:
     assert not isinstance(error, TransientStorageError), f"a broken file is waited for: {said}"
     for line in said.split("\n"):
         assert line.strip(), f"an empty line: {said!r}"
-        assert line.isprintable(), f"not printable: {line!r}"
+        assert line == visible(line), f"something is hidden: {line!r}"
         assert len(line) <= LONGEST, f"{len(line)} characters: {line[:200]!r}"
 
 

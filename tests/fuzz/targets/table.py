@@ -33,7 +33,8 @@ def one_input(data: bytes) -> None:
     values = {"source": "table", "path": str(path)} | SETTINGS[settings]
     listing = listed(TableConfig.model_validate(values), FOLDER)
     if listing is not None and kind == 0:
-        text = io.StringIO(data[1:].decode("utf-8-sig"), newline="")
+        # Columns that nobody asked for may be of any bytes.
+        text = io.StringIO(data[1:].decode("utf-8-sig", "replace"), newline="")
         rows = [row for row in csv.reader(text, strict=True) if row]
         assert listing.num_rows == len(rows) - 1, "rows were left out"
 
