@@ -130,7 +130,7 @@ def test_what_servers_say_is_shown(
         config = tiny_config(
             tmp_path,
             classes=[JUNGLE, SEA],
-            images=table(),
+            images=table(allow=[server]),
             labeling_functions=[],
             engine={"actors": 1, "max_error_share": 1.0},
         )

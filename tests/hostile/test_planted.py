@@ -44,6 +44,9 @@ KEYS = {
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
+NOBODY = "http://127.0.0.1:9"
+"""Where nobody answers."""
+
 ENDPOINT = "PLANTEDENDPOINTPASSWORD"
 SECRETS = (USER, PASSWORD, ENDPOINT, *list(SIGNED.values())[:3], *KEYS.values())
 BASIC = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
@@ -96,7 +99,7 @@ def uris(server: str, photos: Path) -> list[str]:
         paths.append(f"/200/{photo.parent.name}-{photo.name}")
         Answers.data[f"{paths[-1]}?{QUERY}"] = photo.read_bytes()
     paths += ["/200/no-image.jpg", "/404/missing.jpg", "/403/denied.jpg", "/short/broken.jpg"]
-    hosts = [host] * len(paths) + ["127.0.0.1:9"]  # where nobody answers
+    hosts = [host] * len(paths) + [NOBODY.removeprefix("http://")]
     paths.append("/200/unreachable.jpg")
     return [
         f"http://{USER}:{PASSWORD}@{host}{path}?{QUERY}"
@@ -104,11 +107,12 @@ def uris(server: str, photos: Path) -> list[str]:
     ]
 
 
-def config_of(scenes: Path, **more: Any) -> dict[str, Any]:
-    """Give a small project with everything that keeps something."""
+def config_of(scenes: Path, server: str, **more: Any) -> dict[str, Any]:
+    """Give a small project with everything that keeps something, of images on this machine."""
+    images = {"source": "table", "path": "list.csv", "truth": "class", "shard_size": 32}
     return tiny_config(
         scenes,
-        images={"source": "table", "path": "list.csv", "truth": "class", "shard_size": 32},
+        images=images | {"allow": [server, NOBODY]},
         features={"color": None, "thumbnail": {"size": 32}},
         training=CNN | {"labels": ["soft"], "epochs": 1, "loggers": ["mlflow"]},
         engine={"actors": 1, "max_error_share": 1.0, "max_attempts": 2},
@@ -122,14 +126,13 @@ def finished(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder = tmp_path_factory.mktemp("secrets")
     ray = Path(tempfile.mkdtemp(prefix="wsl-", dir="/tmp"))  # paths of sockets must be short
     run = Run(folder, ray)
-    write_config(folder / "p.yaml", config_of(scenes))
-    write_config(
-        folder / "endpoint.yaml", config_of(scenes, s3={"endpoint": f"https://a:{ENDPOINT}@b"})
-    )
     search = {"project": "p.yaml", "search": {"training.label_smoothing": {"grid": [0.1]}}}
     fixed = {"training.validate_on": "truth", "training.labels": "soft"}
     (folder / "sweep.yaml").write_text(yaml.safe_dump(search | {"fixed": fixed}))
     with serving() as server:
+        write_config(folder / "p.yaml", config_of(scenes, server))
+        s3 = {"endpoint": f"https://a:{ENDPOINT}@b"}
+        write_config(folder / "endpoint.yaml", config_of(scenes, server, s3=s3))
         found = uris(server, scenes)
         known = {"coast": "sea", "forest": "jungle"}
         rows = [f"{uri},{next((c for f, c in known.items() if f in uri), '')}" for uri in found]
@@ -147,7 +150,7 @@ def finished(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         run("export", "p.yaml", "--table", "labels", "--kind", "parquet", "--output", "out")
         run("export", "p.yaml", "--network", "soft", "--output", "out")
         run("sweep", "sweep.yaml")
-        run("predict", "p.yaml", "list.csv", "--output", "other", code=3)
+        run("predict", "p.yaml", "p.yaml", "--output", "other", code=3)
     yield run
     shutil.rmtree(ray)
 

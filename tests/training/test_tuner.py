@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+from ray.tune.execution.class_cache import _ActorClassCache
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from wslabel.config.sweep import Asha, Sweep
 from wslabel.errors import StorageError
-from wslabel.training.tuner import LeftTrials, TrialResult, _scheduler
+from wslabel.training.tuner import LeftTrials, TrialResult, _scheduler, _withhold_credentials
 
 Values = Mapping[str, Any]
 KEY = "training.label_smoothing"
@@ -144,3 +146,13 @@ def test_trials_of_earlier_runs_are_what_a_trial_is_measured_by() -> None:
     assert decision(_scheduler(asha, finished), 1, 0.15) == TrialScheduler.STOP
     assert decision(_scheduler(asha, finished), 1, 0.25) == TrialScheduler.CONTINUE
     assert decision(_scheduler(asha, finished), 2, 0.25) == TrialScheduler.STOP
+
+
+def test_no_credentials_are_handed_to_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray logs the environment that it gives a worker."""
+    for name in ("ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "SECURITY_TOKEN", "ACCESS_KEY_ID"):
+        monkeypatch.setenv(f"AWS_{name}", "PLANTED")
+    _withhold_credentials()
+    actor = _ActorClassCache().get(type("Trainable", (), {}))
+    assert "PLANTED" not in str(actor._default_options)
+    assert actor._default_options["runtime_env"]["env_vars"]

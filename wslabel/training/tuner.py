@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any, Protocol
 
 import ray.tune
+from ray.tune.execution import class_cache
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
@@ -100,6 +101,7 @@ def _fit(
 ) -> dict[int, str]:
     """Run the trials that are left, and tell why some of them failed."""
     _be_quiet()
+    _withhold_credentials()
     function = ray.tune.with_resources(_trainable(trial), dict(resources) or {HEAD: 0.001})
     config = ray.tune.TuneConfig(
         search_alg=left,
@@ -232,6 +234,12 @@ def _trainable(trial: Trial) -> Callable[[dict[str, Any]], None]:
 
 def _folder(trial: ray.tune.experiment.Trial) -> str:
     return f"trial-{trial.trial_id}"
+
+
+def _withhold_credentials() -> None:
+    """Have workers reach S3 as their node does: Ray writes into its logs what Tune hands them."""
+    handed_on = class_cache.ENV_VARS_TO_PROPAGATE
+    handed_on.difference_update([name for name in handed_on if name.startswith("AWS_")])
 
 
 def _be_quiet() -> None:
