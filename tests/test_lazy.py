@@ -87,6 +87,7 @@ def test_a_run_without_work_is_light(finished: Path, form: tuple[str, ...]) -> N
     assert asked(COMMAND, "run", finished, *form)
 
 
+@pytest.mark.long
 def test_what_is_pretrained_is_light_once_it_is_there(pretrained: Path) -> None:
     assert "pretrain" in asked(COMMAND, "run", pretrained)
 

@@ -219,6 +219,7 @@ print([result.made for result in pipeline.run(load(sys.argv[1]))])
 """
 
 
+@pytest.mark.long
 def test_a_cluster_of_one_cpu_is_enough(scenes: Path, tmp_path: Path) -> None:
     engine = {"driver_groups": 0}
     config = write_config(tmp_path / "p.yaml", tiny_config(scenes, engine=engine))

@@ -127,6 +127,7 @@ def test_a_sweep_goes_on_from_its_own_files_and_reads_no_others(
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.long
 def test_trials_of_two_workers_never_wait_for_each_other(learnable: Learnable) -> None:
     """On two CPUs one such trial runs at a time, and its workers get both."""
     search = {"training.label_smoothing": {"grid": [0.0, 0.2]}}

@@ -41,6 +41,7 @@ def test_an_image_that_kills_the_decoder_costs_one_row(photos: Path, tmp_path: P
     assert table.num_rows == 60
 
 
+@pytest.mark.long
 def test_a_decode_that_does_not_end_costs_one_row(photos: Path, tmp_path: Path) -> None:
     for name, kind in (("c05", b"ENDLESS"), ("c06", b"POISON")):
         path = photos / "coast" / f"{name}.jpg"

@@ -87,6 +87,7 @@ def test_two_workers_make_the_network_of_one_and_say_once_what_none_can_learn(
     assert not workspace.location.exists(workspace.networks["none"].file)
 
 
+@pytest.mark.long
 def test_files_that_cannot_be_kept_end_a_group_with_a_sentence(learnable: Learnable) -> None:
     """The first worker meets it alone; the other does not wait, and nothing is tried again."""
     settings = LINEAR | {"labels": "soft", "seed": 6, "workers": 2}
