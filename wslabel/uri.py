@@ -1,32 +1,59 @@
 """What may be told of a uri: all but what lets anybody who reads it fetch the object.
 
 A presigned uri carries its signature in the query. It is needed to fetch, so the manifest keeps it;
-ids of images, messages, pages and exports have the uri without.
+ids of images, messages, pages and exports have the uri without. Nobody knows all names that servers
+give to what lets one in, so a long value of any other name is told by its hash.
 """
 
+import hashlib
 import re
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
 _WEB = re.compile(r"(?:\S*::)?(?:https?|ftps?|sftp)://", re.IGNORECASE)
 _SLASHED = r"[^/?#@\[]*:(?!\d*(?:[/?#]|$))[^@]*@"
 """A user and a password with a slash in it: what follows the colon is no port."""
 _WEB_USER = re.compile(rf"(?<=://)(?:[^/?#]*@|{_SLASHED})")
 _USER = re.compile(rf"^([^/?#]*?://)(?:[^/?#@]*:[^/?#]*@|{_SLASHED})")
-_IN_TEXT = re.compile(r"[A-Za-z][\w+.-]*(?:::[A-Za-z][\w+.-]*)*://[^\s'\"<>\\]+")
+_IN_TEXT = re.compile(
+    r"[A-Za-z][\w+.-]*(?:::[A-Za-z][\w+.-]*)*://(?:[^\s'\"<>\\]|['\"](?=[\w%&=]))+"
+)
+"""A uri in a text; a quote is part of it where what follows is no end of one."""
 
-SIGNING = ("x-amz-", "x-goog-", "x-oss-", "x-cos-", "x-obs-", "x-ms-")
+_PARAMETERS = re.compile(r"([&;]?)((?:[^&;]|;(?![^&;=]*=))+)")
+
+_HARMLESS = re.compile(r".{0,15}|~[0-9a-f]{16}|.*\.(?:avif|bmp|gif|jpe?g|jp2|png|tiff?|webp)", re.I)
+"""Values that can hardly be keys: short ones, those told already, and names of images."""
+
+SIGNING = (
+    "x-amz-",
+    "x-goog-",
+    "x-oss-",
+    "x-cos-",
+    "x-obs-",
+    "x-ms-",
+    "x-tos-",
+    "x-bce-",
+    "q-",  # Tencent's
+    "__",  # Akamai's
+)
 """How the names of parameters begin that clouds sign requests with."""
 
 SECRETS = frozenset(
     {
         "signature",
         "sig",
+        "sign",
         "hmac",
         "hdnea",
         "hdnts",
         "token",
         "access_token",
         "auth_token",
+        "auth_key",
+        "session",
+        "sessionid",
+        "session_id",
+        "sid",
         "id_token",
         "auth",
         "authorization",
@@ -44,6 +71,9 @@ SECRETS = frozenset(
         "credential",
         "security-token",
         "sas",
+        "subscription-key",
+        "code",
+        "key",
     }
 )
 """Names of parameters that let whoever knows their values in."""
@@ -51,6 +81,8 @@ SECRETS = frozenset(
 BESIDE_A_SIGNATURE = frozenset(
     {
         "expires",
+        "exp",
+        "e",
         "policy",
         "key-pair-id",
         "awsaccesskeyid",
@@ -102,14 +134,26 @@ def hushed(text: str) -> str:
 
 def _unsigned(mark: str, query: str) -> str:
     """Give parameters, and the mark before them, without those that belong to a signature."""
-    parts = query.split("&") if query else []
-    names = [_name(part) for part in parts]
+    parts = _PARAMETERS.findall(query)
+    names = [_name(part) for _, part in parts]
     hidden = {name for name in names if name in SECRETS or name.startswith(SIGNING)}
     if hidden:
         hidden |= BESIDE_A_SIGNATURE
-    kept = [part for part, name in zip(parts, names, strict=True) if name not in hidden]
-    return f"{mark}{'&'.join(kept)}" if kept else ""
+    kept = [
+        f"{joint}{_harmless(part)}"
+        for (joint, part), name in zip(parts, names, strict=True)
+        if name not in hidden
+    ]
+    return f"{mark}{''.join(kept).lstrip('&;')}" if kept else ""
 
 
 def _name(part: str) -> str:
-    return unquote(part.partition("=")[0]).strip().lower()
+    return unquote_plus(part.partition("=")[0]).partition("[")[0].strip().lower()
+
+
+def _harmless(part: str) -> str:
+    """Give a parameter, and its value only where it can hardly be a key."""
+    name, mark, value = part.rpartition("=")
+    if _HARMLESS.fullmatch(value):
+        return part
+    return f"{name}{mark}~{hashlib.sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
