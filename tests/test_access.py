@@ -91,6 +91,7 @@ def test_a_head_may_start_and_end_workers_of_its_own_cluster_alone(
     worker = {
         "aws_RequestTag_ray_cluster_name": "wslabel",
         "ec2_MetadataHttpTokens": "required",
+        "ec2_MetadataHttpPutResponseHopLimit": "1",
         "ec2_InstanceProfile": "arn:aws:iam::123456789012:instance-profile/wslabel-worker",
     }
     run = "ec2:RunInstances"
@@ -99,6 +100,7 @@ def test_a_head_may_start_and_end_workers_of_its_own_cluster_alone(
     for wrong in (
         {"aws_RequestTag_ray_cluster_name": "other"},
         {"ec2_MetadataHttpTokens": "optional"},
+        {"ec2_MetadataHttpPutResponseHopLimit": "2"},
         {"ec2_InstanceProfile": strong},
     ):
         assert not allows(allowed, run, f"{ARN}:instance/*", **(worker | wrong)), wrong

@@ -98,9 +98,14 @@ def test_pods_are_reached_by_pods_of_the_cluster_alone() -> None:
     (policy,) = (d["spec"] for d in DOCUMENTS if d["kind"] == "NetworkPolicy")
     ours = {"matchLabels": {"ray.io/cluster": "wslabel"}}
     assert policy["podSelector"] == ours
-    assert policy["policyTypes"] == ["Ingress"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
     assert policy["ingress"] == [{"from": [{"podSelector": ours}]}]
     assert SPEC["headGroupSpec"]["serviceType"] == "ClusterIP"
+    (egress,) = policy["egress"]
+    assert [block["ipBlock"]["except"] for block in egress["to"]] == [
+        ["169.254.169.254/32"],
+        ["fd00:ec2::254/128"],
+    ]
 
 
 def test_workers_keep_freed_memory_as_on_a_laptop() -> None:
