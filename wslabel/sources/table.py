@@ -38,6 +38,8 @@ class TableConfig(SourceConfig):
             null has the split of every image drawn.
         metadata: Columns that travel along, for labeling functions to read.
         classes: Values of `truth` that stand for each class; null takes them as they are.
+        follow_links: Whether symbolic links in the table's folder are followed that lead out of
+            it; otherwise such images are not read.
     """
 
     source: Literal["table"]
@@ -48,8 +50,10 @@ class TableConfig(SourceConfig):
     split_column: str | None = None
     metadata: MetadataNames = []
     classes: dict[str, str | list[str]] | None = None
+    follow_links: bool = False
 
-    may_change: ClassVar[frozenset[str]] = SourceConfig.may_change | {"path"}
+    may_change: ClassVar[frozenset[str]] = SourceConfig.may_change | {"path", "follow_links"}
+    links_elsewhere: ClassVar[bool] = True
 
     @property
     def known_elsewhere(self) -> Literal["other", "refused"]:
