@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from wslabel.cells import unguarded
 from wslabel.config.base import S3
 from wslabel.config.paths import ExistingPath
 from wslabel.errors import SourceError
@@ -152,7 +153,7 @@ def _parse_csv(settings: TableConfig, data: pa.Buffer) -> pa.Table:
     table = pacsv.read_csv(pa.BufferReader(data), parse_options=parsing, convert_options=options)
     if _has_quotes(data):
         _refuse_stray_quotes(data, table.num_rows)
-    return table
+    return unguarded(table)
 
 
 def _has_quotes(data: pa.Buffer) -> bool:
