@@ -1,6 +1,8 @@
 """Labels come out as a table that any tool reads, one row per image, whatever the groups."""
 
+import csv
 import io
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -8,8 +10,10 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
+from tests.sources.contexts import context
 from wslabel.exports.exporter import LabeledImages
 from wslabel.exports.registry import EXPORTS
+from wslabel.sources.table import TableConfig
 
 CLASSES = ["jungle", "sea, coast"]
 
@@ -53,6 +57,30 @@ def test_every_image_is_one_row_with_its_label_by_name(kind: str) -> None:
     assert labels == ["jungle", "sea, coast", None, "sea, coast"]
     assert table.column("confidence").to_pylist() == [0.75, 1.0, None, 0.5]
     assert table.column("p_jungle").to_pylist() == [0.75, 0.0, None, 0.5]
+
+
+FORMULAS = ["=HYPERLINK(1)", "+1", "-a.jpg", "@x", "\t=1", "\uff1d1", "'=1", "''-", "'a", "a=1"]
+
+
+def written(**settings: object) -> bytes:
+    sink = io.BytesIO()
+    images = group(*((name, 0, 0.75) for name in FORMULAS))
+    EXPORTS["csv"](kind="csv", **settings).write(iter([images]), CLASSES, sink)
+    return sink.getvalue()
+
+
+def test_ids_are_no_formulas_for_a_spreadsheet() -> None:
+    rows = list(csv.reader(io.StringIO(written().decode())))[1:]
+    assert [row[0] for row in rows] == [f"'{name}" for name in FORMULAS[:8]] + FORMULAS[8:]
+    assert [row[1] for row in rows] == [f"s3://b/{name}" for name in FORMULAS]
+    as_they_are = list(csv.reader(io.StringIO(written(escape_formulas=False).decode())))[1:]
+    assert [row[0] for row in as_they_are] == FORMULAS
+
+
+def test_what_is_read_back_has_the_ids_of_before(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_bytes(written())
+    source = TableConfig(source="table", path=f"{tmp_path}/labels.csv", image_id="image_id")
+    assert source.list_images(context()).column("image_id").to_pylist() == FORMULAS
 
 
 @pytest.mark.parametrize("kind", list(EXPORTS))

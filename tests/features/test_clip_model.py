@@ -129,6 +129,20 @@ def test_an_unknown_model_is_refused_with_the_nearest(networks: Any) -> None:
         section(networks, model="ViT-B-33").describe(networks.clip_weights)
 
 
+def test_no_tokenizer_of_a_stranger_is_fetched(networks: Any, tmp_path: Path) -> None:
+    """Where `transformers` is installed, such a key has it run what came with the tokenizer."""
+    config = json.loads(networks.clip_config.read_text())
+    config["text_cfg"] |= {"hf_tokenizer_name": "stranger/evil"}
+    path = tmp_path / "strangers.json"
+    path.write_text(json.dumps(config))
+    for ask in (
+        lambda clip: clip.describe(networks.clip_weights),
+        lambda clip: clip.embed_texts(networks.clip_weights, TEXTS),
+    ):
+        with pytest.raises(WeightsError, match=r"text_cfg\.hf_tokenizer_name: this key is not"):
+            ask(section(networks, model=str(path)))
+
+
 def test_a_model_config_without_towers_is_refused(networks: Any, tmp_path: Path) -> None:
     path = tmp_path / "odd.json"
     path.write_text(json.dumps({"embed_dim": 16}))

@@ -18,7 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from wslabel.features.decode import FORMATS, Decoded, Undecodable, decode
+from wslabel.features.decode import FORMATS, LARGEST_EXIF, Decoded, Undecodable, decode
 
 PLENTY = 10_000_000
 RED, BLUE = (220, 30, 40), (20, 40, 210)
@@ -108,6 +108,13 @@ def test_exif_orientation_turns_the_image_upright() -> None:
     assert upright.shape == (32, 16, 3)
     assert upright[4, 8, 0] > upright[4, 8, 2]
     assert upright[28, 8, 2] > upright[28, 8, 0]
+
+
+def test_an_exif_block_larger_than_any_is_refused() -> None:
+    block = b"Exif\0\0II*\0\x08\0\0\0" + bytes(LARGEST_EXIF)
+    decode(encoded(noise(), "PNG", exif=block[:LARGEST_EXIF]), PLENTY)
+    with pytest.raises(Undecodable, match=r"too_large: 16,777,\d+ bytes of EXIF"):
+        decode(encoded(noise(), "PNG", exif=block), PLENTY)
 
 
 def test_the_exif_block_comes_along_as_it_was_stored() -> None:

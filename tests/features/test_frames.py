@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from wslabel.features.decode import Decoded
+from wslabel.features.decode import LARGEST_EXIF, Decoded
 from wslabel.features.frames import (
     ANSWER,
     IMAGE,
@@ -49,6 +49,15 @@ def test_lies_are_refused(what: int, height: int, width: int, is_gray: int, extr
     made = see(answer)
     is_fine = what == IMAGE and 0 < height * width <= MAX_PIXELS and is_gray < 2
     assert (made is not None) == (is_fine and height * width * 3 + extra <= len(MEMORY))
+
+
+def test_an_exif_block_is_not_as_large_as_the_memory() -> None:
+    """A decoder that was taken over must not make its parent take a gigabyte."""
+    with mmap.mmap(-1, LARGEST_EXIF + 100) as memory:
+        made = unpack(ANSWER.pack(IMAGE, 1, 1, 0, LARGEST_EXIF), memory, 0, MAX_PIXELS)
+        assert isinstance(made, Decoded)
+        with pytest.raises(ValueError, match="that is none"):
+            unpack(ANSWER.pack(IMAGE, 1, 1, 0, LARGEST_EXIF + 1), memory, 0, MAX_PIXELS)
 
 
 def see(answer: bytes) -> Decoded | None:

@@ -53,8 +53,12 @@ def test_so_is_one_of_the_new_kind(ip: ipaddress.IPv6Address) -> None:
     [
         (
             "https://host",
-            ["https://host", "https://HOST:443/a?b#c", "https://me:pw@host./a", "https://host//a"],
-            ["http://host/a", "https://host.evil/a", "https://host:8443/a", "https://hos", "//host",
+            ["https://host/a;b/..c;d", "https://host/%2525/a..;b?x=/../",
+             "https://host", "https://HOST:443/a?b#c", "https://me:pw@host./a", "https://host//a"],
+            ["https://host/..;/a", "https://host/%252e%252e/a", "https://host/a/..%3bx=y/b",
+             "https://host/%25252e/a", "https://host/a%252f..%252fb", "https://host/..%00/a",
+             "https://host/.%09./a",
+             "http://host/a", "https://host.evil/a", "https://host:8443/a", "https://hos", "//host",
              "https://host@evil/a", "https://evil\\@host/a", "https://[host/a", "https://host:x/a",
              "https://evil/https://host/a", "https:///host/a", "https://host%2eevil/a"],
         ),
@@ -92,6 +96,33 @@ def test_a_link_out_of_a_folder_leads_out_of_it(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("HUSH")
     (tmp_path / "photos" / "a.jpg").symlink_to(tmp_path / "secret")
     assert not Allowed((f"{tmp_path}/photos",), only=True).permits(f"{tmp_path}/photos/a.jpg")
+
+
+def test_what_a_path_led_to_lies_where_it_may(tmp_path: Path) -> None:
+    photos, other = f"{tmp_path}/photos", f"{tmp_path}/other"
+    Path(photos).mkdir()
+    Path(f"{tmp_path}/link").symlink_to(photos)
+    inside, outside = f"{photos}/a.jpg", f"{other}/a.jpg"
+
+    def fine(allowed: Allowed, path: str, real: str) -> bool:
+        return allowed.refusal(path, real) == ""
+
+    for root in (photos, f"{photos}/", f"{tmp_path}/link"):
+        strict, free = Allowed(roots=(root,), links_elsewhere=False), Allowed(roots=(root,))
+        assert "images.follow_links" in strict.refusal(f"{root}/a.jpg", outside)
+        assert f"'{outside}'" in free.refusal(f"{root}/a.jpg", outside)
+        assert not fine(strict, f"{tmp_path}/before/a.jpg", outside)
+        assert not fine(free, f"{other}/../{Path(root).name}/a.jpg", outside)
+        assert fine(free, f"{tmp_path}/before/a.jpg", outside)
+        for allowed in (strict, free):
+            assert fine(allowed, f"{root}/a.jpg", inside)
+            assert fine(allowed, outside, outside)
+        only = Allowed((root,), only=True)
+        assert fine(only, f"{root}/a.jpg", inside)
+        assert "images.allow" in only.refusal(f"{root}/a.jpg", outside)
+        assert "images.allow" in only.refusal(outside, outside)
+        assert "images.allow" in only.refusal(f"{photos}2/a.jpg", f"{photos}2/a.jpg")
+    assert fine(Allowed(), inside, outside)
 
 
 NAMES = st.text(st.sampled_from("ab.%2fe/\\?#@: "), max_size=8)

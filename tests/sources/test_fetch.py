@@ -291,7 +291,7 @@ class TestLimits:
         assert fetch(f"{web}/200/all.tar#bytes=5-4") == b""
 
     def test_of_the_memory(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        def full(_: object) -> bytes:
+        def full(*_: object) -> bytes:
             raise MemoryError
 
         monkeypatch.setattr(fetch_module, "_from_disk", full)

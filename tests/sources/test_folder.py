@@ -12,6 +12,7 @@ from tests.conftest import S3Server
 from tests.sources.contexts import context
 from wslabel.config.base import S3
 from wslabel.errors import SourceError
+from wslabel.sources.fetch import Fetcher, Unfetchable
 from wslabel.sources.folder import FolderConfig
 from wslabel.storage.location import Location
 from wslabel.storage.walk import LISTED, OUTSIDE
@@ -168,6 +169,33 @@ class TestLinks:
         for others in ("keep", "skip"):
             images, _ = self.listed(root, classes={"sea": "sea"}, other_folders=others)
             assert images == {"sea/1.jpg": "sea"}
+
+    def test_a_file_that_becomes_a_link_is_followed_no_further(self, root: Path) -> None:
+        private, workspace = root.parent / "private" / "me.jpg", str(root.parent / "workspace")
+        (root / "all" / "2.jpg").symlink_to("1.jpg")
+        source = FolderConfig(source="folder", path=str(root))
+        followed = source.model_copy(update={"follow_links": True})
+        uri = f"{root}/all/1.jpg"
+        assert Fetcher(S3(), source.allowed(workspace))(f"{root}/all/2.jpg") == b"x"
+        private.write_bytes(b"HUSH")
+        (root / "all" / "1.jpg").unlink()
+        (root / "all" / "1.jpg").symlink_to(private)
+        allowing = source.model_copy(update={"allow": [str(root)]})
+        for strict in (
+            source,
+            allowing,
+            FolderConfig(source="folder", path=str(root.parent / "n")),
+        ):
+            with pytest.raises(Unfetchable) as caught:
+                Fetcher(S3(), strict.allowed(workspace))(uri)
+            assert caught.value.kind == "denied"
+        assert Fetcher(S3(), followed.allowed(workspace))(uri) == b"HUSH"
+        named = source.model_copy(update={"allow": [str(private)]})
+        assert Fetcher(S3(), named.allowed(workspace))(uri) == b"HUSH"
+        (root / "all").rename(root / "was")
+        (root / "all").symlink_to(private.parent)
+        with pytest.raises(Unfetchable, match=r"^denied: .*me\.jpg: a symbolic link leads to '"):
+            Fetcher(S3(), source.allowed(workspace))(f"{root}/all/me.jpg")
 
     def test_where_all_lead_out_it_is_said(self, root: Path) -> None:
         (root / "all" / "1.jpg").unlink()

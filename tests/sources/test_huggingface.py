@@ -309,16 +309,34 @@ class TestStrangers:
         assert made.skipped == counts
         assert b"HUSH" not in everything(place)
 
-    def test_the_cache_of_a_data_set_is_its_own(self) -> None:
-        files = ["hf://datasets/user/data@abc/x.jpg", "hf://datasets/old@abc/x/y.parquet"]
-        settings = HuggingFaceConfig(source="huggingface", dataset="data")
-        folders = huggingface._repositories(settings, files, "/c")
-        names = ["datasets--data", "datasets--old", "datasets--user--data"]
-        assert folders == [f"/c/{name}" for name in names]
+    @pytest.mark.parametrize("dataset", ["data", "user/data"])
+    def test_a_card_on_the_hub_names_files_of_its_data_set_alone(self, dataset: str) -> None:
+        """Another data set would be read with the token of whoever runs this."""
+        settings = HuggingFaceConfig(source="huggingface", dataset=dataset)
+        top = f"hf://datasets/{dataset}@abc"
+        files = [f"{top}/x.jpg", f"{top}/x/y..z.parquet", f"{top.upper().replace('HF', 'hf')}/x"]
         huggingface._refuse_elsewhere(settings, files, "x")
-        for file in ("/etc/x.jpg", "https://10.0.0.1/x", "hf://buckets/a/b/c", "zip://a::/b"):
-            with pytest.raises(SourceError, match="lies outside of it"):
+        for file in (
+            *("hf://datasets/victim/private@abc/x.parquet", "hf://datasets/data/private@abc/x"),
+            *(f"hf://datasets/{dataset}-private@abc/x", f"hf://datasets/{dataset}/private@abc/x"),
+            *(f"{top}/../../victim/private/x", f"{top}/%2e%2e/%2e%2e/victim/private/x"),
+            *("/etc/x.jpg", "https://10.0.0.1/x", "hf://buckets/a/b/c", "zip://a::/b"),
+            *(f"zip://a::{top}/x.zip", f"hf://{dataset}@abc/x"),
+        ):
+            with pytest.raises(SourceError, match="lies outside of it; nothing was read"):
                 huggingface._refuse_elsewhere(settings, [file], "x")
+
+    def test_a_file_that_becomes_a_link_is_not_read(self, tmp_path: Path, private: Path) -> None:
+        files = huggingface._Files(
+            HuggingFaceConfig(source="huggingface", dataset="user/data"), (str(tmp_path / "cache"),)
+        )
+        (tmp_path / "cache").mkdir()
+        (tmp_path / "cache" / "a.jpg").write_bytes(jpeg((1, 2, 3)))
+        assert files.read(f"{tmp_path}/cache/a.jpg") == jpeg((1, 2, 3))
+        (tmp_path / "cache" / "a.jpg").unlink()
+        (tmp_path / "cache" / "a.jpg").symlink_to(private / "me.jpg")
+        with pytest.raises(huggingface._LeftOut, match=huggingface.ELSEWHERE):
+            files.read(f"{tmp_path}/cache/a.jpg")
 
     def test_no_code_of_a_data_set_runs(self, tmp_path: Path) -> None:
         witness, place = tmp_path / "ran", Location(str(tmp_path / "workspace"))

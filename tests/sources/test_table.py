@@ -14,6 +14,7 @@ from tests.conftest import S3Server
 from tests.sources.contexts import context
 from wslabel.config.base import S3
 from wslabel.errors import SourceError
+from wslabel.sources.fetch import Fetcher, Unfetchable
 from wslabel.sources.table import TableConfig
 from wslabel.storage.location import Location
 
@@ -230,6 +231,54 @@ class TestPlaces:
         folder = path.rpartition("/")[0]
         own = [uris[0], f"{folder}/a..b/../c.jpg", f"{folder}/..a.jpg", uris[3]]
         assert rows(path)["uri"] == own
+
+
+class TestLinks:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        """A stranger's table beside links to what is private, and links that stay."""
+        (tmp_path / "private").mkdir()
+        (tmp_path / "private" / "x.jpg").write_bytes(b"HUSH")
+        folder = tmp_path / "set"
+        folder.mkdir()
+        (folder / "own.jpg").write_bytes(b"own")
+        (folder / "again.jpg").symlink_to("own.jpg")
+        (folder / "a.jpg").symlink_to("../private/x.jpg")
+        (folder / "photos").symlink_to(tmp_path / "private")
+        (tmp_path / "latest").symlink_to("private")
+        uris = ["own.jpg", "again.jpg", "a.jpg", "photos/x.jpg", f"{tmp_path}/latest/x.jpg"]
+        (folder / "list.csv").write_text("\n".join(["uri", *uris]))
+        return folder
+
+    def fetched(self, folder: Path, **settings: Any) -> list[bytes | str]:
+        table = TableConfig(source="table", path=f"{folder}/list.csv", **settings)
+        fetch = Fetcher(S3(), table.allowed("/nowhere"))
+        made: list[bytes | str] = []
+        for uri in table.list_images(context()).column("uri").to_pylist():
+            try:
+                made.append(fetch(uri))
+            except Unfetchable as error:
+                made.append(error.kind)
+        return made
+
+    def test_what_lies_in_the_tables_folder_leads_out_of_it_where_asked_for(
+        self, folder: Path
+    ) -> None:
+        """What an absolute path names is the choice of whoever wrote the table on this machine."""
+        assert self.fetched(folder) == [b"own", b"own", "denied", "denied", b"HUSH"]
+        everything = [b"own", b"own", b"HUSH", b"HUSH", b"HUSH"]
+        assert self.fetched(folder, follow_links=True) == everything
+
+    def test_where_places_are_named_no_row_leads_elsewhere(self, folder: Path) -> None:
+        lines = (folder / "list.csv").read_text().splitlines()[:3]
+        (folder / "list.csv").write_text("\n".join(lines))
+        allow = [f"{folder.parent}/other"]
+        assert self.fetched(folder, allow=allow) == [b"own", b"own"]
+        path = folder / "own.jpg"
+        path.unlink()
+        path.symlink_to(folder.parent / "private" / "x.jpg")
+        with pytest.raises(SourceError, match=r"does not lie below what images\.allow names"):
+            self.fetched(folder, allow=allow)
 
 
 class TestSizes:

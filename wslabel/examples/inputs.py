@@ -7,15 +7,16 @@ import numpy as np
 from wslabel.columns import to_array
 from wslabel.config.optimization import Optimization
 from wslabel.config.preprocess import Preprocess
-from wslabel.errors import WeightsError
-from wslabel.features.decode import decode
+from wslabel.errors import StorageError, WeightsError
+from wslabel.features.decode import Decoded, Undecodable, decode
 from wslabel.features.resize import prepare
+from wslabel.features.thumbnail import ThumbnailConfig
 from wslabel.storage.location import Location
 from wslabel.storage.table import PIECES, Table, error_count, shard_name
 from wslabel.workspace.workspace import Workspace
 
-MAX_PIXELS = 2**31
-"""Thumbnails are ours: none of them is refused for its size."""
+LARGEST = ThumbnailConfig(kind="thumbnail", size=4096).max_pixels
+"""Most pixels of any thumbnail."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,13 @@ class Inputs:
         location: Root of the workspace.
         folder: Folder of the feature that is read.
         preprocess: How pixels become the network's input; None reads embeddings.
+        max_pixels: Most pixels that a thumbnail may have.
     """
 
     location: Location
     folder: str
     preprocess: Preprocess | None = None
+    max_pixels: int = LARGEST
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -62,14 +65,28 @@ class Inputs:
         return to_array(table.column(self._column))
 
     def decode(self, stored: np.ndarray) -> np.ndarray:
-        """Turn what is stored of some images into what a network takes."""
+        """Turn what is stored of some images into what a network takes.
+
+        Raises:
+            StorageError: A thumbnail is not as wslabel writes it.
+        """
         if self.preprocess is None:
             return np.asarray(stored)
         crop = self.preprocess.crop
         pixels_NHW3 = np.empty((len(stored), crop, crop, 3), np.uint8)
         for index, jpeg in enumerate(stored):
-            pixels_NHW3[index] = prepare(decode(jpeg, MAX_PIXELS), self.preprocess)
+            pixels_NHW3[index] = prepare(self._thumbnail(jpeg), self.preprocess)
         return pixels_NHW3
+
+    def _thumbnail(self, jpeg: bytes) -> Decoded:
+        # Others may write in a workspace, and here is no sandbox: nothing but JPEG is looked at.
+        try:
+            return decode(jpeg, self.max_pixels, ("JPEG",))
+        except Undecodable as error:
+            where = self.location.uri(self.folder)
+            raise StorageError(
+                f"{where}: a thumbnail is not as wslabel writes it, so others did ({error})"
+            ) from None
 
     def read(self, shard: int, generation: int) -> tuple[np.ndarray, np.ndarray]:
         """Read the inputs of those images of a shard that have one, and which these are."""
@@ -80,8 +97,12 @@ class Inputs:
 
 def inputs_of(workspace: Workspace, settings: Optimization) -> Inputs:
     """Say what a network reads of an image."""
-    preprocess = None if settings.network == "linear" else settings.preprocess
-    return Inputs(workspace.location, workspace.extractors[settings.feature].folder, preprocess)
+    extractor = workspace.extractors[settings.feature]
+    if settings.network == "linear":
+        return Inputs(workspace.location, extractor.folder)
+    assert isinstance(extractor.settings, ThumbnailConfig)
+    most = extractor.settings.max_pixels
+    return Inputs(workspace.location, extractor.folder, settings.preprocess, most)
 
 
 def embedding_dim(workspace: Workspace, settings: Optimization) -> int | None:

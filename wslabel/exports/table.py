@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from wslabel.cells import guarded
 from wslabel.exports.exporter import ExportConfig, LabeledImages
 
 
@@ -32,9 +33,12 @@ class CsvConfig(ExportConfig):
 
     Attributes:
         kind: csv.
+        escape_formulas: Whether an apostrophe is put before ids and uris that a spreadsheet would
+            take for a formula; the source `table` takes it away again.
     """
 
     kind: Literal["csv"]
+    escape_formulas: bool = True
 
     @property
     def extension(self) -> str:
@@ -47,7 +51,10 @@ class CsvConfig(ExportConfig):
         """Write all images as rows."""
         for number, images in enumerate(groups):
             options = pacsv.WriteOptions(include_header=number == 0)
-            pacsv.write_csv(as_table(images, classes), sink, options)
+            table = as_table(images, classes)
+            if self.escape_formulas:
+                table = guarded(table)
+            pacsv.write_csv(table, sink, options)
 
 
 class ParquetConfig(ExportConfig):

@@ -1,6 +1,5 @@
 """The CLIP feature's model: image embeddings and vectors of prompts; the door to open_clip."""
 
-import json
 import os
 import pickle
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import torch
 
 from wslabel.config.preprocess import Preprocess
 from wslabel.errors import WeightsError, nearest
+from wslabel.features.clip_architecture import read_architecture
 from wslabel.features.model_info import ModelInfo
 from wslabel.networks.inference import ImageNetwork
 
@@ -47,10 +47,7 @@ def _name(model: str) -> str:
             raise WeightsError(f"open_clip has no model '{model}'; {nearest(model, names)}")
         return model
     path = Path(model)
-    keys = json.loads(path.read_text(encoding="utf-8"))
-    for key in ("embed_dim", "vision_cfg", "text_cfg"):
-        if key not in keys:
-            raise WeightsError(f"{path}: an open_clip model config needs '{key}'")
+    read_architecture(path)
     open_clip.add_model_config(path)
     return path.stem
 
@@ -60,7 +57,7 @@ def _refuse_endless(model: str, weights: Path) -> None:
 
     A layer has twelve tensors, which have names, and 12 x width x width numbers.
     """
-    keys = json.loads(Path(model).read_text(encoding="utf-8"))
+    keys = read_architecture(Path(model))
     for part in ("vision_cfg", "text_cfg"):
         layers, width = (keys[part].get(key) for key in ("layers", "width"))
         width = width if isinstance(width, int) else 1

@@ -21,6 +21,9 @@ and so takes any bytes (TGA), and icons, documents, textures and grids of measur
 decoders few others try.
 """
 
+LARGEST_EXIF = 2**24
+"""Most bytes of an EXIF block; in JPEG it cannot have more than 64 KiB."""
+
 GRAY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
 
 
@@ -52,20 +55,27 @@ class Decoded:
     resized: dict[tuple[int, int, str], np.ndarray] = field(default_factory=dict)
 
 
-def decode(data: bytes, max_pixels: int) -> Decoded:
+def decode(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Decoded:
     """Decode the first frame of an image in this process, upright as its EXIF orientation says.
 
     Images of strangers are decoded by a `Decoder`, which has a process of its own for it.
 
+    Args:
+        data: The image.
+        max_pixels: Most pixels that it may have.
+        formats: What it may be stored in.
+
     Raises:
         Undecodable: `not_an_image` or `too_large`.
     """
-    with upright(data, max_pixels) as (image, is_gray, exif):
+    with upright(data, max_pixels, formats) as (image, is_gray, exif):
         return Decoded(pixels_HW3=np.asarray(image), is_gray=is_gray, exif=exif)
 
 
 @contextmanager
-def upright(data: bytes, max_pixels: int) -> Iterator[tuple[Image.Image, bool, bytes]]:
+def upright(
+    data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS
+) -> Iterator[tuple[Image.Image, bool, bytes]]:
     """Open the first frame of an image: upright RGB, whether it is gray, its EXIF block.
 
     Raises:
@@ -76,18 +86,20 @@ def upright(data: bytes, max_pixels: int) -> Iterator[tuple[Image.Image, bool, b
         warnings.simplefilter("ignore")
         reach("decode", data)
         try:
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            with Image.open(io.BytesIO(data), formats=formats) as image:
                 if image.width * image.height > max_pixels:
                     raise Undecodable("too_large", f"{image.width} x {image.height} pixels")
                 is_gray = image.mode in GRAY_MODES
                 exif = image.info.get("exif", b"")  # turning the image upright rewrites it
+                if len(exif) > LARGEST_EXIF:
+                    raise Undecodable("too_large", f"{len(exif):,} bytes of EXIF")
                 # In place, since otherwise an image that is upright already is copied.
                 ImageOps.exif_transpose(image, in_place=True)
                 yield _rgb(image), is_gray, exif
         except Undecodable:
             raise
         except UnidentifiedImageError:
-            raise Undecodable("not_an_image", f"none of {', '.join(FORMATS)}") from None
+            raise Undecodable("not_an_image", f"none of {', '.join(formats)}") from None
         except (Image.DecompressionBombError, MemoryError) as error:
             raise Undecodable("too_large", f"{type(error).__name__}: {error}") from None
         except Exception as error:  # noqa: BLE001 - told as an error row of that image, and counted

@@ -10,7 +10,7 @@ from collections.abc import Container, Sequence
 
 import numpy as np
 
-from wslabel.features.decode import Decoded, Undecodable
+from wslabel.features.decode import LARGEST_EXIF, Decoded, Undecodable
 
 REQUEST = struct.Struct("<Qd")
 """Number of images, and seconds after which the process ends, should it be alone."""
@@ -98,7 +98,7 @@ def unpack(answer: bytes, memory: Memory, at: int, max_pixels: int) -> Decoded |
         return Undecodable(KINDS[what], text_of(answer, KINDS, memory, at))
     size = height * width * 3
     is_image = what == IMAGE and is_gray in (0, 1) and 0 < height * width <= max_pixels
-    if not is_image or at + size + extra > len(memory):
+    if not is_image or extra > LARGEST_EXIF or at + size + extra > len(memory):
         raise ValueError(f"an answer that is none: {what} {height} {width} {is_gray} {extra}")
     pixels_HW3 = np.frombuffer(memory, np.uint8, size, at).reshape(height, width, 3).copy()
     exif = bytes(memory[at + size : at + size + extra])

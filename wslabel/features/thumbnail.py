@@ -31,6 +31,11 @@ class ThumbnailConfig(ImageFeatureConfig):
 
     picture_column: ClassVar[str | None] = "jpeg"
 
+    @property
+    def max_pixels(self) -> int:
+        """Give the most pixels that one of them has, of an image as long as can be."""
+        return self.size * LONGEST
+
     def columns(self, info: ModelInfo | None) -> pa.Schema:
         """Give one column of encoded bytes."""
         return pa.schema([pa.field("jpeg", pa.binary())])

@@ -1,7 +1,8 @@
 """Which uris may be fetched: manifests come from strangers, and the job can reach what they cannot.
 
 Of the web only public addresses are asked, at every hop, unless the project file names where the
-images are (`images.allow`); then only what lies there is fetched, whatever its address.
+images are (`images.allow`); then only what lies there is fetched, whatever its address. A file
+of this machine is judged once it is open, by where it lies: until then its path may lead anywhere.
 """
 
 import ipaddress
@@ -17,6 +18,7 @@ import pyarrow.compute as pc
 
 from wslabel.config.paths import scheme_of, unreadable
 from wslabel.errors import SourceError
+from wslabel.sources.opened import resolved
 from wslabel.uri import shown
 
 PART = re.compile(r"#bytes=(\d+)-(\d+)$")
@@ -90,14 +92,24 @@ class Allowed:
     Attributes:
         prefixes: Uris and paths; what lies below one may have any address.
         only: Whether nothing else may be fetched.
+        roots: Folders of this machine that no symbolic link may lead out of.
+        links_elsewhere: Whether paths that are below none of these may lead through links.
     """
 
     prefixes: tuple[str, ...] = ()
     only: bool = False
+    roots: tuple[str, ...] = ()
+    links_elsewhere: bool = True
 
     @cached_property
     def _places(self) -> tuple[Place, ...]:
         return tuple(place for place in map(place_of, self.prefixes) if place is not None)
+
+    @cached_property
+    def _folders(self) -> tuple[str, ...]:
+        """Where the files really lie that may be read."""
+        named = (*self.prefixes, *self.roots)
+        return tuple(resolved(path) for path in named if scheme_of(path) is None)
 
     def permits(self, uri: str) -> bool:
         """Tell whether a uri may be fetched at all."""
@@ -115,6 +127,26 @@ class Allowed:
             return False
         return any(place[0] == at and place[1][: len(path)] == path for at, path in self._places)
 
+    def refusal(self, path: str, real: str) -> str:
+        """Say why a file is not read that was opened; "" where it may be.
+
+        Args:
+            path: Path by which it was opened.
+            real: Where it lies.
+        """
+        if any(_lies_below(real, folder) for folder in self._folders):
+            return ""
+        if self.only:
+            return f"it does not lie below what {ALLOW} names"
+        named = os.path.normpath(path)
+        is_ours = any(_lies_below(named, os.path.normpath(root)) for root in self.roots)
+        if real == path or (self.links_elsewhere and not is_ours):
+            return ""
+        return (
+            f"a symbolic link leads to '{real}', out of the folders that the project names; "
+            f"images.follow_links or {ALLOW} may let it"
+        )
+
 
 ANYWHERE = Allowed()
 """What is fetched where the project file does not say: paths, buckets, and the public web."""
@@ -129,8 +161,7 @@ def place_of(uri: str) -> Place | None:
     components = _components(path)
     if scheme in PORTS:
         authority, components = _web(f"{scheme}://{authority}{mark}{path}")
-    names = [name for part in components for name in re.split(r"[/\\]", part)]
-    if not authority or "." in names or ".." in names:
+    if not authority or any(map(_may_leave, components)):
         return None
     return f"{scheme}://{authority}", components
 
@@ -148,6 +179,24 @@ def _web(uri: str) -> tuple[str, tuple[str, ...]]:
     with suppress(UnicodeError):
         host = host.encode("idna").decode()
     return f"{host}:{port}", tuple(map(unquote, _components(parts.path)))
+
+
+def _may_leave(component: str) -> bool:
+    """Tell whether some server may take a component of a path for one that leads elsewhere.
+
+    Many decode twice, take what follows a semicolon for a parameter, or end a name at a null byte.
+
+    >>> [_may_leave(name) for name in ("a..b", "%252e%252e", "..;a=b", "a%2f..")]
+    [False, True, True, True]
+    """
+    while (plain := unquote(component)) != component:
+        component = plain
+    names = [re.split(r"[;\0]", part)[0] for part in re.split(r"[/\\]", component)]
+    return any(re.sub(r"[\0-\x20\x7f]", "", name) in (".", "..") for name in names)
+
+
+def _lies_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder.rstrip('/')}/")
 
 
 def _components(path: str) -> tuple[str, ...]:

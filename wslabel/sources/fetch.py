@@ -5,18 +5,16 @@ read before its size is known to be allowed, and there is room for it, where som
 """
 
 import asyncio
+import os
 import re
-import stat
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fsspec
-import pyarrow as pa
 from fsspec.asyn import get_loop, sync
 
 from wslabel.config.base import S3
@@ -26,6 +24,7 @@ from wslabel.engine.room import Place, Room
 from wslabel.errors import StorageError, WslabelError
 from wslabel.screen import LOG
 from wslabel.sources.allowed import ALLOW, ANYWHERE, PART, Allowed, Refused
+from wslabel.sources.opened import opened, read, real_path
 from wslabel.storage.failures import reason_of, retrying
 from wslabel.storage.s3 import (
     CONNECT_S,
@@ -201,11 +200,11 @@ class Fetcher:
             if scheme in SCHEMES:  # a package is absent
                 raise StorageError(f"{shown(uri)}: {reason}")
             raise Refused(reason)
+        if scheme is None:
+            return _from_disk(wanted, self._allowed)
         if not self._allowed.permits(uri):
             raise Refused(f"it does not lie below what {ALLOW} names")
-        if "\0" in uri:  # the system's calls take no such path
-            raise FileNotFoundError(uri)
-        return _from_disk(wanted) if scheme is None else self._from_afar(scheme, wanted)
+        return self._from_afar(scheme, wanted)
 
     def _from_afar(self, scheme: str, wanted: _Wanted) -> bytes:
         if wanted.end == wanted.first:  # no range can say this
@@ -293,14 +292,15 @@ async def _body(
     return b"".join(kept)
 
 
-def _from_disk(wanted: _Wanted) -> bytes:
-    if not stat.S_ISREG(Path(wanted.uri).stat().st_mode):  # a pipe or a device may never end
-        raise FileNotFoundError(f"{wanted.uri}: is no file")
-    with pa.OSFile(wanted.uri) as stream:
-        num_bytes = wanted.end_in(stream.size()) - wanted.first
+def _from_disk(wanted: _Wanted, allowed: Allowed) -> bytes:
+    if "\0" in wanted.uri:  # the system's calls take no such path
+        raise FileNotFoundError(wanted.uri)
+    with opened(wanted.uri) as file:
+        if reason := allowed.refusal(wanted.uri, real_path(file, wanted.uri)):
+            raise Refused(reason)
+        num_bytes = wanted.end_in(os.fstat(file).st_size) - wanted.first
         wanted.room(num_bytes).result()
-        data: bytes = stream.read_at(num_bytes, wanted.first)
-        return data
+        return read(file, num_bytes, wanted.first)
 
 
 def _from_cloud(scheme: str, wanted: _Wanted) -> bytes:

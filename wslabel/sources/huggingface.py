@@ -25,8 +25,10 @@ from wslabel.config.base import S3
 from wslabel.config.extras import absence
 from wslabel.config.paths import existing, place
 from wslabel.errors import SourceError, nearest
+from wslabel.sources.allowed import place_of
 from wslabel.sources.image_header import is_image
 from wslabel.sources.listing import LISTING, check, truths
+from wslabel.sources.opened import opened, read, real_path
 from wslabel.sources.pack import Pack
 from wslabel.sources.source import MetadataNames, SourceConfig, SourceContext
 from wslabel.storage.location import Location
@@ -39,9 +41,6 @@ ELSEWHERE = "rows that name a file outside of the data set"
 ABSENT = "rows that name a file that is not there"
 NO_IMAGE = "rows that name a file that is no image"
 """Why a row is left out."""
-
-_IN_REPOSITORY = re.compile(r"hf://datasets/([^/@]+(?:/[^/@]+)?)[/@]")
-"""A file on the hub, and whose data set it is of."""
 
 _ON_HUB = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 """A data set, or a user and a data set."""
@@ -190,18 +189,11 @@ def _open(settings: HuggingFaceConfig, split: str) -> _Rows:
     except Exception as error:  # of whatever type a stranger's files make the library raise
         reason = " ".join(str(error.__cause__ or error).split())[:300]
         raise SourceError(f"{where}: {reason} ({type(error).__name__})") from error
-    caches = _repositories(settings, files, HF_HUB_CACHE)
-    roots = [*caches, datasets.config.DOWNLOADED_DATASETS_PATH]
-    if settings.is_local:
-        roots = [settings.dataset]
+    roots = [settings.dataset]
+    if not settings.is_local:
+        kept = f"{HF_HUB_CACHE}/datasets--{settings.dataset.replace('/', '--')}"
+        roots = [kept, str(datasets.config.DOWNLOADED_DATASETS_PATH)]
     return _Rows(datasets, rows, tuple(os.path.realpath(root) for root in roots))
-
-
-def _repositories(settings: HuggingFaceConfig, files: Iterable[str], cache: str) -> list[str]:
-    """Name the folders in which the hub's library keeps the files of a data set."""
-    matches = filter(None, map(_IN_REPOSITORY.match, files))
-    names = {match[1] for match in matches} | {settings.dataset}
-    return [f"{cache}/datasets--{name.replace('/', '--')}" for name in sorted(names)]
 
 
 def _refuse_elsewhere(settings: HuggingFaceConfig, files: Iterable[str], where: str) -> None:
@@ -212,7 +204,7 @@ def _refuse_elsewhere(settings: HuggingFaceConfig, files: Iterable[str], where: 
             full = os.path.normpath(file) if settings.follow_links else os.path.realpath(file)
             is_own = "://" not in file and is_below(full, top)
         else:
-            is_own = _IN_REPOSITORY.match(file) is not None
+            is_own = _is_of(file, settings.dataset)
         if not is_own:
             is_link = settings.is_local and is_below(os.path.normpath(file), top)
             hint = " (follow_links: true takes it)" if is_link else ""
@@ -220,6 +212,15 @@ def _refuse_elsewhere(settings: HuggingFaceConfig, files: Iterable[str], where: 
                 f"{where}: the data set names '{file}', which lies outside of it{hint}; nothing "
                 "was read"
             )
+
+
+def _is_of(file: str, dataset: str) -> bool:
+    """Tell whether a file on the hub is of a data set, whatever other one a card may name.
+
+    Another one would be read with the user's token, which may open what its author cannot.
+    """
+    is_own = file.casefold().startswith(f"hf://datasets/{dataset}@".casefold())
+    return is_own and place_of(file) is not None
 
 
 def _listing(
@@ -326,9 +327,13 @@ class _Files:
         """
         if not os.path.isabs(path) or not self._has(path):
             raise _LeftOut(ELSEWHERE)
-        if not os.path.isfile(path):
-            raise _LeftOut(ABSENT)
-        data = Path(path).read_bytes()
+        try:
+            with opened(path) as file:
+                if not self._holds(real_path(file, path)):
+                    raise _LeftOut(ELSEWHERE)
+                data = read(file, os.fstat(file).st_size, 0)
+        except FileNotFoundError:
+            raise _LeftOut(ABSENT) from None
         if not is_image(data):
             raise _LeftOut(NO_IMAGE)
         return data
@@ -336,5 +341,7 @@ class _Files:
     def _has(self, path: str) -> bool:
         if "\0" in path:  # the system's calls take no such path
             return False
-        real = os.path.realpath(path)
+        return self._holds(os.path.realpath(path))
+
+    def _holds(self, real: str) -> bool:
         return any(is_below(real, root) for root in self.roots)

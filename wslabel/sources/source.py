@@ -80,6 +80,8 @@ class SourceConfig(Settings):
         may_change: Settings that say where images are or how many there are. A workspace takes
             other values of them; all other settings decide the draw and stay as they are.
         locked_keys: Settings that name what labeling functions must never see.
+        links_elsewhere: Whether paths may lead through symbolic links that are below none of the
+            source's `own_places`, if it has any.
     """
 
     source: str
@@ -92,6 +94,7 @@ class SourceConfig(Settings):
 
     may_change: ClassVar[frozenset[str]] = frozenset({"s3", "allow"})
     locked_keys: ClassVar[tuple[str, ...]] = ("truth", "split_column")
+    links_elsewhere: ClassVar[bool] = False
 
     @field_validator("allow")
     @classmethod
@@ -115,9 +118,13 @@ class SourceConfig(Settings):
         Args:
             workspace: Root of the workspace, where a source may have put images.
         """
-        if self.allow is None:
+        places = (*self.own_places, workspace)
+        if self.allow is not None:
+            return Allowed((*self.allow, *places), only=True)
+        if getattr(self, "follow_links", False):
             return ANYWHERE
-        return Allowed((*self.allow, *self.own_places, workspace), only=True)
+        roots = tuple(path for path in places if scheme_of(path) is None)
+        return Allowed(roots=roots, links_elsewhere=self.links_elsewhere or not self.own_places)
 
     @property
     def own_places(self) -> tuple[str, ...]:

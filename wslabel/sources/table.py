@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from wslabel.cells import unguarded
 from wslabel.config.base import S3
 from wslabel.config.paths import ExistingPath
 from wslabel.errors import SourceError
@@ -38,6 +39,8 @@ class TableConfig(SourceConfig):
             null has the split of every image drawn.
         metadata: Columns that travel along, for labeling functions to read.
         classes: Values of `truth` that stand for each class; null takes them as they are.
+        follow_links: Whether symbolic links in the table's folder are followed that lead out of
+            it; otherwise such images are not read.
     """
 
     source: Literal["table"]
@@ -48,8 +51,10 @@ class TableConfig(SourceConfig):
     split_column: str | None = None
     metadata: MetadataNames = []
     classes: dict[str, str | list[str]] | None = None
+    follow_links: bool = False
 
-    may_change: ClassVar[frozenset[str]] = SourceConfig.may_change | {"path"}
+    may_change: ClassVar[frozenset[str]] = SourceConfig.may_change | {"path", "follow_links"}
+    links_elsewhere: ClassVar[bool] = True
 
     @property
     def known_elsewhere(self) -> Literal["other", "refused"]:
@@ -148,7 +153,7 @@ def _parse_csv(settings: TableConfig, data: pa.Buffer) -> pa.Table:
     table = pacsv.read_csv(pa.BufferReader(data), parse_options=parsing, convert_options=options)
     if _has_quotes(data):
         _refuse_stray_quotes(data, table.num_rows)
-    return table
+    return unguarded(table)
 
 
 def _has_quotes(data: pa.Buffer) -> bool:
