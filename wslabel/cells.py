@@ -4,6 +4,8 @@ As OWASP advises, an apostrophe before such a text makes it text for a spreadshe
 file back takes it away again.
 """
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -27,16 +29,16 @@ def guarded(table: pa.Table) -> pa.Table:
     return _replaced(table, r"'\1", _FORMULA)
 
 
-def unguarded(table: pa.Table) -> pa.Table:
-    """Take away what `guarded` put there, of a table that is an export."""
-    is_ours = tuple(table.column_names[: len(HEAD)]) == HEAD
+def unguarded(table: pa.Table, header: Sequence[str]) -> pa.Table:
+    """Take away what `guarded` put there, of columns of a file whose header is an export's."""
+    is_ours = tuple(header[: len(HEAD)]) == HEAD
     return _replaced(table, r"\1", f"^'{_FORMULA[1:]}") if is_ours else table
 
 
 def _replaced(table: pa.Table, text: str, pattern: str) -> pa.Table:
-    for index, name in enumerate(OF_STRANGERS):
-        cells = table.column(name)
-        if pa.types.is_string(cells.type):
-            replaced = pc.replace_substring_regex(cells, pattern, text)
+    for name in OF_STRANGERS:
+        index = table.schema.get_field_index(name)
+        if index >= 0 and pa.types.is_string(table.schema.field(index).type):
+            replaced = pc.replace_substring_regex(table.column(index), pattern, text)
             table = table.set_column(index, name, replaced)
     return table

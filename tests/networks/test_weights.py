@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,42 @@ def test_folded_normalizations_are_refused(tmp_path: Path) -> None:
     norm(torch.randn(4, 3, 2, 2) + 1)
     refuse_folded(saved(tmp_path / "w.pt", norm.state_dict()))
     refuse_folded(saved(tmp_path / "w.pt", small().state_dict()))  # has none
+
+
+class Room:
+    def __reduce__(self) -> tuple[object, ...]:
+        return bytearray, (2**33,)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_number_that_asks_for_memory_is_refused(tmp_path: Path, zipped: bool) -> None:
+    torch.save({"a": Room()}, tmp_path / "w.pt", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(WeightsError, match=r"w\.pt: .* it holds a bytearray"):
+        read_state(tmp_path / "w.pt")
+
+
+def test_records_that_unpack_to_more_than_the_file_are_refused(tmp_path: Path) -> None:
+    path, packed = saved(tmp_path / "w.pt", {"a": torch.zeros(10**6)}), tmp_path / "packed.pt"
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as to:
+        for name in whole.namelist():
+            to.writestr(name, whole.read(name))
+    with pytest.raises(WeightsError, match=r"unpack to 4,000,\d+ bytes, and the file has [\d,]+;"):
+        read_state(packed)
+    assert read_state(path)["a"].shape == (10**6,)
+
+
+def test_one_record_by_many_names_takes_no_memory(tmp_path: Path) -> None:
+    """torch finds records whatever the case of their letters, and would read one again for each."""
+    path, forged = tmp_path / "w.pt", tmp_path / "forged.pt"
+    saved(path, {"a": torch.zeros(1000), "b": torch.ones(1000)})
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(forged, "w") as to:
+        for name in whole.namelist():
+            data = whole.read(name)
+            if name.endswith("data.pkl"):
+                first, second = (b"X\x01\0\0\0" + mark for mark in (b"0", b"1"))
+                data = data.replace(first, b"X\x01\0\0\0q").replace(second, b"X\x01\0\0\0Q")
+            to.writestr(name.replace("data/0", "data/q"), data)
+    state = read_state(forged)
+    assert state["a"].tolist() == state["b"].tolist() == [0] * 1000
+    own = {tensor.untyped_storage().data_ptr() for tensor in state.values()}
+    assert len(own) == 1

@@ -19,7 +19,7 @@ from tests.sources.contexts import context
 from wslabel.config.base import S3
 from wslabel.errors import SourceError
 from wslabel.sources.fetch import Fetcher, Unfetchable
-from wslabel.sources.webdataset import WebDatasetConfig
+from wslabel.sources.webdataset import WebDatasetConfig, _remember
 from wslabel.storage.location import Location
 
 MEMBERS = {
@@ -254,3 +254,50 @@ def test_links_to_tar_files_elsewhere_are_followed_where_asked_for(tmp_path: Pat
     for follow_links, files in ((False, {"a.tar"}), (True, {"a.tar", "b.tar"})):
         rows = listed(str(tmp_path / "mine"), follow_links=follow_links)
         assert {row["image_id"].partition("/")[0] for row in rows} == files
+
+
+class TestBombs:
+    def test_of_many_keys_few_are_remembered(self, tmp_path: Path) -> None:
+        members = {}
+        for number in range(20):
+            keys = {f"{key}_{number}": 0 for key in range(10_000)} | {"a": "1"}
+            members |= {f"{number}.jpg": b"x", f"{number}.json": json.dumps(keys).encode()}
+        (tmp_path / "x.tar").write_bytes(tarred(members))
+        source = WebDatasetConfig(source="webdataset", path=str(tmp_path), metadata=["a"])
+        tracemalloc.start()
+        source.list_images(context())
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 8 * 2**20
+
+    def test_the_parts_of_one_sample_are_remembered_as_far_as_they_are_few(
+        self, tmp_path: Path
+    ) -> None:
+        known: set[str] = set()
+        _remember(known, ["x" * 101, *(f"{number}" for number in range(20_000))])
+        assert len(known) == 10_000
+        assert max(map(len, known)) < 10
+
+    @pytest.mark.parametrize("piece", [b"12 a=bbbbbb\n" * 5000, b"1" * 60_000])
+    def test_headers_that_are_large_or_searched_for_long_are_refused(
+        self, tmp_path: Path, piece: bytes
+    ) -> None:
+        info = tarfile.TarInfo("x")
+        info.type, info.size = tarfile.XHDTYPE, len(piece)
+        header = info.tobuf(tarfile.USTAR_FORMAT) + piece + bytes(-len(piece) % 512)
+        (tmp_path / "x.tar").write_bytes(header * 3 + tarred({"a.jpg": b"x"}))
+        source = WebDatasetConfig(source="webdataset", path=str(tmp_path))
+        with pytest.raises(SourceError, match=r"131,072 bytes of headers, or a row of 200 digits"):
+            source.list_images(context())
+
+    def test_keys_for_all_members_are_few(self, tmp_path: Path) -> None:
+        sink = io.BytesIO()
+        keys = {f"key{number}": "x" for number in range(2000)}
+        with tarfile.open(fileobj=sink, mode="w", pax_headers=keys) as tar:
+            info = tarfile.TarInfo("a.jpg")
+            info.size = 1
+            tar.addfile(info, io.BytesIO(b"x"))
+        (tmp_path / "x.tar").write_bytes(sink.getvalue())
+        source = WebDatasetConfig(source="webdataset", path=str(tmp_path))
+        with pytest.raises(SourceError, match="more than 1,000 keys to all members"):
+            source.list_images(context())

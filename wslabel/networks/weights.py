@@ -1,5 +1,6 @@
 """Weight files: tensors by name, read without running code in them, and filled into networks."""
 
+import mmap
 import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     try:
         if path.suffix == ".safetensors":
             return dict(safetensors.torch.load_file(path))
-        content: object = torch.load(path, map_location="cpu", weights_only=True)
+        content: object = _loaded(path)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path}: expected a checkpoint of tensors alone; what else is in it may be code, "
@@ -30,6 +31,36 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise WeightsError(f"{path}: expected a checkpoint of tensors: {reason}") from None
     return _tensors(path, _unwrapped(content))
+
+
+def _loaded(path: Path) -> object:
+    """Read a checkpoint of torch so that it takes no more memory than the file is large.
+
+    Raises:
+        ValueError: it would take more.
+    """
+    with path.open("rb") as file:
+        is_zip = file.read(4) == b"PK\x03\x04"  # as torch tells them apart
+        if not is_zip:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+                _refuse_room(mapped)
+            return torch.load(path, map_location="cpu", weights_only=True)
+    reader = torch._C.PyTorchFileReader(str(path))
+    unpacked, size = sum(map(reader.get_record_size, reader.get_all_records())), path.stat().st_size
+    if unpacked > size:
+        raise ValueError(
+            f"its records unpack to {unpacked:,} bytes, and the file has {size:,}; expected them "
+            "as torch.save writes them, not compressed"
+        )
+    _refuse_room(reader.get_record("data.pkl"))
+    # Mapped, a record takes nothing more, by however many names it is called.
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+
+
+def _refuse_room(pickled: bytes | mmap.mmap) -> None:
+    """Refuse what torch lets pass and takes memory for nothing: zeros, as many as a number says."""
+    if pickled.find(b"bytearray") >= 0:
+        raise ValueError("it holds a bytearray")
 
 
 def _unsupported(error: Exception) -> str:

@@ -1,22 +1,20 @@
 """Table source: a CSV or Parquet file with one uri per row, and columns that travel along."""
 
-import csv
-import io
 from pathlib import Path
 from posixpath import normpath
 from typing import ClassVar, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 
-from wslabel.cells import unguarded
 from wslabel.config.base import S3
 from wslabel.config.paths import ExistingPath
 from wslabel.errors import SourceError
 from wslabel.sources.allowed import refuse_uris
+from wslabel.sources.delimited import read_csv
 from wslabel.sources.listing import LISTING, check, truths
-from wslabel.sources.measured import PIECE, read_parquet, refuse_absent, refuse_large, unpacked
+from wslabel.sources.measured import refuse_large, unpacked
+from wslabel.sources.parquet import read_parquet
 from wslabel.sources.source import MetadataNames, SourceConfig, SourceContext
 from wslabel.storage.location import Location
 from wslabel.uri import shown
@@ -110,7 +108,7 @@ def _text_column(table: pa.Table, name: str, where: str) -> pa.ChunkedArray:
 
 
 def _parse(settings: TableConfig, s3: S3) -> pa.Table:
-    """Read the columns that are asked for, and of CSV the others too."""
+    """Read the columns that are asked for."""
     path, names = settings.path, [*settings._ours, *settings.metadata]
     data = _read(path, s3)
     try:
@@ -119,14 +117,13 @@ def _parse(settings: TableConfig, s3: S3) -> pa.Table:
         if path.endswith(".gz"):
             packed = pa.CompressedInputStream(pa.BufferReader(data), "gzip")
             data = unpacked(packed, path)
-        table = _parse_csv(settings, data)
-        refuse_absent(names, table.column_names, path)  # which may be no text
+        # Guessed types would turn an id 007 into 7.
+        return read_csv(data, settings._ours, settings.metadata, path)
     except SourceError:
         raise
-    except (ValueError, pa.ArrowNotImplementedError, OSError) as error:
+    except (ValueError, KeyError, pa.ArrowNotImplementedError, OSError) as error:
         reason = " ".join(str(error).split())[:300]
         raise SourceError(f"{path}: expected CSV or Parquet: {reason}") from None
-    return table
 
 
 def _read(path: str, s3: S3) -> pa.Buffer:
@@ -139,43 +136,6 @@ def _read(path: str, s3: S3) -> pa.Buffer:
         raise SourceError(f"{path}: there is no such file")
     refuse_large(entry.size, 0, path)
     return place.read(name)
-
-
-def _parse_csv(settings: TableConfig, data: pa.Buffer) -> pa.Table:
-    options = pacsv.ConvertOptions(
-        # Guessed types would turn an id 007 into 7; an empty cell says that there is no value.
-        column_types=dict.fromkeys(settings._ours, pa.string()),
-        strings_can_be_null=True,
-        null_values=[""],
-    )
-    # Titles hold line breaks now and then.
-    parsing = pacsv.ParseOptions(newlines_in_values=True)
-    table = pacsv.read_csv(pa.BufferReader(data), parse_options=parsing, convert_options=options)
-    if _has_quotes(data):
-        _refuse_stray_quotes(data, table.num_rows)
-    return unguarded(table)
-
-
-def _has_quotes(data: pa.Buffer) -> bool:
-    stream = pa.BufferReader(data)
-    return any(b'"' in piece for piece in iter(lambda: stream.read(PIECE), b""))
-
-
-def _refuse_stray_quotes(data: pa.Buffer, num_rows: int) -> None:
-    """Read the rows again by the standard's letter: Arrow joins rows where a quote goes astray."""
-    text = io.TextIOWrapper(pa.BufferReader(data), encoding="utf-8-sig", newline="")
-    csv.field_size_limit(2**31 - 1)
-    rows = csv.reader(text, strict=True)
-    num_quoted = -1  # the header
-    try:
-        for row in rows:
-            num_quoted += bool(row)
-    except csv.Error as error:
-        raise pa.ArrowInvalid(f"line {rows.line_num}: {error}; is a quote not closed?") from None
-    if num_quoted != num_rows:
-        raise pa.ArrowInvalid(
-            f"{num_quoted} rows by its quotes, {num_rows} without; is one astray?"
-        )
 
 
 def _without_signatures(ids: pa.ChunkedArray) -> pa.ChunkedArray:

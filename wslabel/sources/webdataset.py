@@ -8,6 +8,7 @@ image is later fetched as the range of bytes that it takes in its tar file.
 
 import io
 import json
+import re
 import tarfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,8 +35,9 @@ THREADS = 16
 BUFFER = 2**18
 """Bytes read at once; small images are read through, over large ones it leaps."""
 
-FEW = 1000
-"""Samples of a tar file whose names are remembered, to tell the nearest one."""
+FEW, MOST_NAMES, LONGEST_NAME = 1000, 10_000, 100
+"""Samples of a tar file whose names are remembered, to tell the nearest one, and how many names,
+of how many letters, in all tar files together."""
 
 LARGEST_TEXT = 2**20
 """Most bytes of a member that is read as text; what has more holds no value."""
@@ -43,6 +45,12 @@ LARGEST_TEXT = 2**20
 LARGEST_MEMBER = 2**50
 LARGEST_HEADER = 2**16
 """Most bytes that a header may say of a file, and of what it says itself of the file after it."""
+
+MOST_HEADERS, MOST_KEYS = 2**17, 1000
+"""Most bytes of all headers of one member, and of keys that headers give to all members after."""
+
+LONG_NUMBER = re.compile(rb"[0-9]{200}")
+"""A row of digits in a header, in which tarfile looks for a number from every one of them."""
 
 HEADERS = frozenset(
     {
@@ -106,10 +114,11 @@ class WebDatasetConfig(SourceConfig):
         place, entries = _tars(self, context.s3, context.skipped)
         names = list(dict.fromkeys([*self.metadata, *([self.truth] if self.truth else [])]))
         with ThreadPoolExecutor(THREADS) as pool:
-            indexes = list(pool.map(lambda e: _index(place, e.path, self, names), entries))
+            known: set[str] = set()
+            indexes = list(pool.map(lambda e: _index(place, e.path, self, names, known), entries))
         rows = [row for index in indexes for row in index.rows]
         values = {name: [row[2][number] for row in rows] for number, name in enumerate(names)}
-        _refuse_absent(values, indexes, self.path)
+        _refuse_absent(values, known, self.path)
         own = values.get(self.truth or "", [None] * len(rows))
         columns: dict[str, list[str | None]] = {
             "image_id": [row[0] for row in rows],
@@ -141,14 +150,14 @@ class Sample:
         uri: Range of the tar file that is its image; empty as long as none was met.
         extension: Extension of its image.
         texts: Small members that hold values, by their extensions.
-        unread: Extensions of its other members.
+        unread: Extensions of some of its other members.
     """
 
     image_id: str
     uri: str = ""
     extension: str = ""
     texts: dict[str, str] = field(default_factory=dict)
-    unread: list[str] = field(default_factory=list)
+    unread: set[str] = field(default_factory=set)
 
     def take_image(self, extension: str, uri: str) -> None:
         """Note where the image is.
@@ -189,11 +198,11 @@ class Index:
 
     Attributes:
         rows: Id, uri and values of each sample that has an image.
-        known: Names of the members and keys of the first samples.
+        known: Names of the members and keys of the first samples, of all tar files.
     """
 
+    known: set[str]
     rows: list[tuple[str, str, list[str | None]]] = field(default_factory=list)
-    known: set[str] = field(default_factory=set)
 
     def add(self, sample: Sample | None, names: Sequence[str]) -> None:
         """Keep a sample that has an image; the names that it knows only of the first ones."""
@@ -202,7 +211,13 @@ class Index:
         sample.image_id.encode()
         self.rows.append((sample.image_id, sample.uri, sample.values(names)))
         if len(self.rows) <= FEW:
-            self.known |= {*sample.texts, *sample.unread, *sample.described()}
+            _remember(self.known, [*sample.texts, *sample.unread, *sample.described()])
+
+
+def _remember(known: set[str], names: Sequence[str]) -> None:
+    """Keep names for a hint, as far as they are short and not too many."""
+    short = [name for name in names if len(name) <= LONGEST_NAME and name not in known]
+    known.update(short[: max(0, MOST_NAMES - len(known))])
 
 
 def _tars(
@@ -226,22 +241,25 @@ def _tars(
     return place, entries
 
 
-def _refuse_absent(
-    values: Mapping[str, Sequence[str | None]], indexes: Sequence[Index], path: str
-) -> None:
+def _refuse_absent(values: Mapping[str, Sequence[str | None]], known: set[str], path: str) -> None:
     for name, column in values.items():
         if all(value is None for value in column):
-            known = {key for index in indexes for key in index.known}
             raise SourceError(
                 f"{path}: no sample has '{name}', neither as a member nor in its .json; "
                 f"{nearest(name, known)}"
             )
 
 
-def _index(place: Location, path: str, settings: WebDatasetConfig, names: Sequence[str]) -> Index:
+def _index(
+    place: Location,
+    path: str,
+    settings: WebDatasetConfig,
+    names: Sequence[str],
+    known: set[str],
+) -> Index:
     uri = place.uri(path)
     try:
-        return retrying(lambda: _gone_through(place, path, settings, names), uri)
+        return retrying(lambda: _gone_through(place, path, settings, names, known), uri)
     except (tarfile.TarError, EOFError, RecursionError) as error:
         raise SourceError(f"{uri}: this is no whole tar file: {error}") from None
     except ValueError as error:
@@ -249,9 +267,13 @@ def _index(place: Location, path: str, settings: WebDatasetConfig, names: Sequen
 
 
 def _gone_through(
-    place: Location, path: str, settings: WebDatasetConfig, names: Sequence[str]
+    place: Location,
+    path: str,
+    settings: WebDatasetConfig,
+    names: Sequence[str],
+    known: set[str],
 ) -> Index:
-    index, sample = Index(), None
+    index, sample = Index(known), None
     for member, stream in _members(place, path):
         folder, _, name = member.name.rpartition("/")
         key, _, extension = name.partition(".")
@@ -270,7 +292,7 @@ def _gone_through(
             except UnicodeDecodeError as error:
                 raise ValueError(f"the member '{member.name}' is no text: {error}") from None
         else:
-            sample.unread.append(extension)
+            _remember(sample.unread, [extension])
     index.add(sample, names)
     return index
 
@@ -295,14 +317,54 @@ class _Header(tarfile.TarInfo):
             raise tarfile.ReadError(f"a header says {header.size:,} bytes")
         return header
 
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
+        """Read the next header, of which a member may have several.
+
+        Raises:
+            ReadError: those so far hold for all members and are too many, as each takes a copy.
+        """
+        _refuse_many_keys(tarfile)
+        return super().fromtarfile(tarfile)
+
+
+def _refuse_many_keys(tar: tarfile.TarFile) -> None:
+    if len(tar.pax_headers) > MOST_KEYS:
+        raise tarfile.ReadError(f"headers give more than {MOST_KEYS:,} keys to all members")
+
+
+class _Headers:
+    """A tar file for the library, which reads as many headers of a member as there are."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream, self.left = stream, MOST_HEADERS
+        self.seek, self.tell = stream.seek, stream.tell
+
+    def read(self, size: int) -> bytes:
+        """Read a piece of a header.
+
+        Raises:
+            ReadError: the headers of this member are too large, or would be searched for long.
+        """
+        self.left -= size
+        data: bytes = self.stream.read(size) if self.left >= 0 else b""
+        if self.left < 0 or LONG_NUMBER.search(data):
+            raise tarfile.ReadError(
+                f"a member has more than {MOST_HEADERS:,} bytes of headers, or a row of 200 digits "
+                "in one"
+            )
+        return data
+
 
 def _members(place: Location, path: str) -> Iterator[tuple[tarfile.TarInfo, Any]]:
     with place.open(path) as opened:
         stream: Any = io.BufferedReader(opened, BUFFER)
         # A tar file is not compressed: only then is an image a range of it.
-        with tarfile.open(fileobj=stream, mode="r:", tarinfo=_Header) as tar:
+        headers: Any = _Headers(stream)
+        with tarfile.open(fileobj=headers, mode="r:", tarinfo=_Header) as tar:
             end = 0
             while (member := tar.next()) is not None:
+                headers.left = MOST_HEADERS
                 # Or what all members say would be held; the library's types do not know the list.
                 tar.members.clear()  # type: ignore[attr-defined]
                 if member.size < 0 or tar.offset <= end:  # as a header for another one can say
