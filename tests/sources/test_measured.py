@@ -90,8 +90,14 @@ class TestBombs:
         assert rows(tmp_path / "x.parquet", metadata=["site"]).num_rows == 50_000
 
     def test_names_of_very_many_columns_are_read_without_their_types(self, tmp_path: Path) -> None:
-        (tmp_path / "x.csv").write_text("uri" + "," * 200_000 + "\na.jpg" + "," * 200_000 + "\n")
-        assert rows(tmp_path / "x.csv").num_rows == 1
+        path = tmp_path / "x.csv"
+        path.write_text("uri" + "," * 200_000 + "\na.jpg" + "," * 200_000 + "\n")
+        code = CODE.replace("except SourceError as error:", "finally:")
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=120
+        )
+        assert not done.returncode, done.stderr
+        assert int(done.stdout) < 200_000
 
     def test_empty_cells_of_a_column_of_numbers_are_counted(self, tmp_path: Path) -> None:
         names = [f"c{number}" for number in range(100)]
