@@ -59,7 +59,7 @@ def rows(what: str, columns: Any, says: str | None = None, rows: int = 0, **more
 
 def csvs() -> Iterator[Manifest]:
     """Files of all kinds; a.jpg and b.jpg are good images beside them."""
-    yield of("empty", "", "expected CSV or Parquet: Empty CSV")
+    yield of("empty", "", "expected CSV or Parquet: the file is empty")
     yield of("header alone", "uri\n", "no image found")
     yield of("good", "uri\na.jpg\nb.jpg\n", rows=2)
     yield of("no line break at the end", "uri\na.jpg", rows=1)
