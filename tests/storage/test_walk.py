@@ -102,7 +102,7 @@ def test_each_file_is_found_once_and_none_from_outside(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     top = tmp_path_factory.mktemp("w")
-    folders = ["root", "root/a", "root/a/b", "root/c", "out", "out/d"]
+    folders = ["tree", "tree/a", "tree/a/b", "tree/c", "out", "out/d"]
     photos(top, *(f"{folder}/{folder.replace('/', '-')}.jpg" for folder in folders))
     place = st.tuples(st.sampled_from(folders), st.sampled_from([".", "..", "/", *folders]))
     for number, (folder, target) in enumerate(data.draw(st.lists(place, max_size=8))):
@@ -111,9 +111,9 @@ def test_each_file_is_found_once_and_none_from_outside(
             (top / folder / f"link{number}").symlink_to(to)
     left_out: Counter[str] = Counter()
     for follow_links in (False, True):
-        entries = walk(str(top / "root"), left_out, follow_links=follow_links)
-        reals = [os.path.realpath(top / "root" / entry.path) for entry in entries]
+        entries = walk(str(top / "tree"), left_out, follow_links=follow_links)
+        reals = [os.path.realpath(top / "tree" / entry.path) for entry in entries]
         assert len(set(reals)) == len(reals)
-        inside = [real for real in reals if real.startswith(f"{top}/root/")]
+        inside = [real for real in reals if real.startswith(f"{top}/tree/")]
         assert len(inside) == 4
         assert follow_links or reals == inside
